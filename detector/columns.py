@@ -31,7 +31,8 @@ class EventBatch:
 
     Hashes are 64-bit (``detector.hashing.hash_strings``); 0 means the field is missing.
     ``event_hash`` covers system and event id together: it is the duplicate key.
-    ``raw`` keeps the source bytes so that a row rejected later can still be shown whole.
+    ``raw`` keeps the source bytes so that a row rejected later can still be shown whole;
+    ``line_numbers`` (1-based, in ``source``) say where it stood.
     """
 
     event_time_ns: NDArray[np.int64]
@@ -50,6 +51,8 @@ class EventBatch:
     event_ids: list[str]
     user_ids: list[str]
     raw: list[bytes]
+    source: str
+    line_numbers: NDArray[np.int64]
 
     def __len__(self) -> int:
         """Number of events."""
