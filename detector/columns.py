@@ -29,16 +29,16 @@ class Coded:
 class EventBatch:
     """n accepted events in arrival order; every column has length n.
 
-    Hashes are 64-bit (``detector.hashing.hash_strings``); 0 means the field is missing.
+    Hashes are 63-bit int64 (``detector.hashing.hash_strings``); 0 means the field is missing.
     ``event_hash`` covers system and event id together: it is the duplicate key.
     ``raw`` keeps the source bytes so that a row rejected later can still be shown whole;
     ``line_numbers`` (1-based, in ``source``) say where it stood.
     """
 
     event_time_ns: NDArray[np.int64]
-    event_hash: NDArray[np.uint64]
-    user_hash: NDArray[np.uint64]
-    customer_hash: NDArray[np.uint64]
+    event_hash: NDArray[np.int64]
+    user_hash: NDArray[np.int64]
+    customer_hash: NDArray[np.int64]
     record_count: NDArray[np.int64]
     user_role: Coded
     user_branch: Coded
