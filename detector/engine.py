@@ -1,0 +1,127 @@
+"""The main path: a batch of events against the state, under a plan."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from detector.alerts import Alert, Episodes
+from detector.columns import EventBatch, Reject
+from detector.plan import Plan
+from detector.scoring.model import JUMP, TOO_LATE, Out
+from detector.scoring.output import ClosedDays, empty_out, raise_alerts
+from detector.scoring.row import score_rows
+from detector.scoring.rows import rows_of
+from detector.state.layout import (
+    BRANCH_LIMIT,
+    CUSTOMER_LIMIT,
+    DUPLICATES,
+    JUMPS,
+    LATE,
+    N_ACTORS,
+    TAIL_LIMIT,
+    UNSCORED,
+    Tables,
+    empty_tables,
+)
+from detector.state.memory import make_room, named_arrays
+
+_COUNTERS = {
+    "duplicates": DUPLICATES,
+    "late": LATE,
+    "jumps": JUMPS,
+    "unscored": UNSCORED,
+    "tail_limit": TAIL_LIMIT,
+    "customer_limit": CUSTOMER_LIMIT,
+    "branch_limit": BRANCH_LIMIT,
+}
+_REJECTED = {TOO_LATE: "too_late", JUMP: "time_jump"}
+
+
+@dataclass(slots=True)
+class State:
+    """All that is remembered between batches."""
+
+    tables: Tables
+    episodes: Episodes
+    branch_names: dict[int, str]
+
+    def arrays(self) -> dict[str, NDArray[np.generic]]:
+        """Return the numeric state, for a snapshot."""
+        return named_arrays(self.tables)
+
+    def meta(self) -> dict[str, object]:
+        """Return the rest of the state as JSON values."""
+        names = {str(key): name for key, name in sorted(self.branch_names.items())}
+        return {"branch_names": names, "episodes": self.episodes.to_json().decode()}
+
+
+@dataclass(frozen=True, slots=True)
+class Step:
+    """What one batch gave.
+
+    ``scores`` is (n,) float64: the actor's score of the day after each event, NaN where an
+    event was not scored. ``counts`` are totals of this batch. ``closed`` are the days that
+    closed, kept only on demand.
+    """
+
+    state: State
+    scores: NDArray[np.float64]
+    alerts: list[Alert]
+    rejects: list[Reject]
+    counts: dict[str, int]
+    closed: ClosedDays
+
+
+def new_state(plan: Plan) -> State:
+    """Return the state before the first event."""
+    return State(empty_tables(), Episodes(plan.policy.alerts.sample_events), {})
+
+
+def step(state: State, batch: EventBatch, plan: Plan) -> Step:
+    """Score a batch against the past, row by row, and let the past include it.
+
+    ``state`` is handed over: the caller must use ``Step.state`` from now on. Inside, each
+    row in arrival order goes through four verbs (``scoring/row.py``): the days that are
+    over are *learned*; then *extract*, *score*, *decide*. Where a batch ends has no
+    meaning.
+    """
+    rows = rows_of(batch, plan)
+    out = empty_out(len(batch), keep_ledger=plan.keep_ledger)
+    before = state.tables.counts.copy()
+    with np.errstate(all="ignore"):
+        first = score_rows(state.tables, rows, 0, plan.model, plan.clock, plan.limits, out)
+        while first < len(batch):
+            state.tables = make_room(state.tables)
+            first = score_rows(
+                state.tables, rows, first, plan.model, plan.clock, plan.limits, out
+            )
+    alerts = raise_alerts(state.episodes, state.branch_names, batch, rows, out, plan)
+    return Step(
+        state=state,
+        scores=out.score,
+        alerts=alerts,
+        rejects=_rejects(batch, out),
+        counts=_counts(state.tables.counts - before, state.tables),
+        closed=ClosedDays.of(out),
+    )
+
+
+def _counts(delta: NDArray[np.int64], tables: Tables) -> dict[str, int]:
+    counts = {name: int(delta[column]) for name, column in _COUNTERS.items()}
+    return {**counts, "actors": int(tables.counts[N_ACTORS])}
+
+
+def _rejects(batch: EventBatch, out: Out) -> list[Reject]:
+    """Return the rows whose time cannot be used, in arrival order."""
+    return [
+        Reject(
+            _REJECTED[int(out.code[row])],
+            f"{batch.source}:{batch.line_numbers[row]}",
+            "event_time",
+            batch.raw[row],
+        )
+        for row in np.flatnonzero((out.code == TOO_LATE) | (out.code == JUMP)).tolist()
+    ]

@@ -1,0 +1,95 @@
+"""Let closed days into what is usual: capped, and hardly at all if the day was flagged."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from detector.compiled import kernel
+from detector.scoring.bulk_read import learn_bulk
+from detector.scoring.model import Limits, Model, Out
+from detector.scoring.off_hours import learn_hours
+from detector.state.layout import (
+    CLOSED_UNTIL,
+    DAY,
+    DAYS_AWAY,
+    DAYS_SEEN,
+    F32,
+    FLAGGED,
+    FOREIGN,
+    HOME,
+    KIND,
+    N_CLOSED,
+    N_CLOSED_REST,
+    N_DAY,
+    N_RING,
+    N_SURPRISE,
+    NO_DAY,
+    RING_DAY,
+    ROLE,
+    SCORE,
+    Tables,
+)
+
+
+@kernel
+def learn_closed_days(tables: Tables, slot: int, model: Model, limits: Limits, out: Out) -> None:
+    """Close the actor's days that are over, the older first, and learn from them.
+
+    Runs before the row that makes them close is looked at: a row is never part of its own
+    baseline, and a closed day never changes again.
+    """
+    me, days = tables.actors.ints[slot], tables.actors.day[slot]
+    first = 0 if days[0, DAY] <= days[1, DAY] else 1
+    for parity in (first, 1 - first):
+        if days[parity, DAY] != NO_DAY and days[parity, DAY] <= me[CLOSED_UNTIL]:
+            learn_day(tables, slot, parity, model, limits, out)
+            days[parity, DAY] = NO_DAY
+
+
+@kernel
+def learn_day(
+    tables: Tables, slot: int, parity: int, model: Model, limits: Limits, out: Out
+) -> None:
+    """Learn from one closed day."""
+    actors = tables.actors
+    me, baseline = actors.ints[slot], actors.baseline[slot]
+    day = actors.day[slot, parity]
+    group = model.group_of[me[ROLE] + 1, max(me[HOME], 0)]
+    report_day(tables, slot, parity, group, out)
+    flagged = actors.surprise[slot, parity, SCORE] >= limits.flag_score
+    weight = limits.flagged_weight if flagged else 1.0
+    keep = model.decay[1]
+    learn_bulk(day, baseline, model, group, weight, keep, limits.winsor_sd)
+    learn_hours(day, actors.hours[slot], baseline, weight)
+    learn_away(baseline, day[FOREIGN] > 0, weight, keep)
+    me[N_CLOSED] += 1
+    me[N_CLOSED_REST] += day[KIND]
+    back = me[RING_DAY] - day[DAY]
+    if flagged and 0 <= back < N_RING:
+        me[FLAGGED] |= 1 << back
+
+
+@kernel
+def learn_away(baseline: F32, was_away: bool, weight: float, keep: float) -> None:
+    """Count one active day, and whether it touched a foreign branch."""
+    baseline[DAYS_SEEN] = np.float64(baseline[DAYS_SEEN]) * keep + weight
+    away = weight if was_away else 0.0
+    baseline[DAYS_AWAY] = np.float64(baseline[DAYS_AWAY]) * keep + away
+
+
+@kernel
+def report_day(tables: Tables, slot: int, parity: int, group: int, out: Out) -> None:
+    """Write a closed day into the ledger that fitting reads, if one is kept."""
+    line = out.n_closed[0]
+    if line >= out.closed_day.shape[0]:
+        return
+    actors = tables.actors
+    out.n_closed[0] = line + 1
+    out.closed_actor[line, 0] = actors.user[slot]
+    out.closed_actor[line, 1] = slot
+    out.closed_actor[line, 2] = group
+    out.closed_actor[line, 3] = actors.ints[slot, N_CLOSED]
+    for column in range(N_DAY):
+        out.closed_day[line, column] = actors.day[slot, parity, column]
+    for column in range(N_SURPRISE):
+        out.closed_surprise[line, column] = actors.surprise[slot, parity, column]

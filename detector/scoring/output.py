@@ -1,0 +1,168 @@
+"""What the loop wrote → detections for the alert builder, closed days for fitting."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from detector.alerts import Alert, Episodes
+from detector.columns import EventBatch
+from detector.detections import (
+    DETECTORS,
+    BranchEvidence,
+    BulkEvidence,
+    Detection,
+    HoursEvidence,
+)
+from detector.plan import Plan
+from detector.scoring import model as m
+from detector.scoring.bulk_read import QUANTITIES, WINDOWS
+from detector.scoring.model import Out, Rows
+from detector.state.layout import N_DAY, N_SURPRISE
+
+
+@dataclass(frozen=True, slots=True)
+class ClosedDays:
+    """Closed actor-days, one line each; columns are named in ``state/layout.py``.
+
+    ``actor`` is (m, 4): user key, slot, peer group, days closed before; ``day`` (m, N_DAY)
+    and ``surprise`` (m, N_SURPRISE) are the day's last line in the state.
+    """
+
+    actor: NDArray[np.int64]
+    day: NDArray[np.int64]
+    surprise: NDArray[np.float64]
+
+    @classmethod
+    def of(cls, out: Out) -> ClosedDays:
+        """Take what the loop reported."""
+        n = int(out.n_closed[0])
+        return cls(out.closed_actor[:n], out.closed_day[:n], out.closed_surprise[:n])
+
+
+def empty_out(n_rows: int, *, keep_ledger: bool) -> Out:
+    """Allocate room for what one batch can give: a row closes at most two days."""
+    n_closed = 2 * n_rows if keep_ledger else 0
+    return Out(
+        score=np.full(n_rows, np.nan, dtype=np.float64),
+        code=np.zeros(n_rows, dtype=np.uint8),
+        mark=np.zeros(n_rows, dtype=np.uint8),
+        facts=np.empty((n_rows, m.N_FACTS), dtype=np.int64),
+        figures=np.empty((n_rows, m.N_FIGURES), dtype=np.float64),
+        n_closed=np.zeros(1, dtype=np.int64),
+        closed_actor=np.empty((n_closed, 4), dtype=np.int64),
+        closed_day=np.empty((n_closed, N_DAY), dtype=np.int64),
+        closed_surprise=np.empty((n_closed, N_SURPRISE), dtype=np.float64),
+    )
+
+
+def raise_alerts(
+    episodes: Episodes,
+    branch_names: dict[int, str],
+    batch: EventBatch,
+    rows: Rows,
+    out: Out,
+    plan: Plan,
+) -> list[Alert]:
+    """Turn marked rows into alerts, in arrival order."""
+    _remember_branches(branch_names, batch, rows)
+    alerts = []
+    for row in np.flatnonzero(out.mark).tolist():
+        facts = out.facts[row].tolist()
+        if out.mark[row] & m.SAMPLE:
+            user, day = facts[m.F_USER], facts[m.F_DAY]
+            episodes.note_sample(user, day, batch.event_ids[row])
+        if out.mark[row] & m.RAISED:
+            found = detection_of(row, facts, out.figures[row].tolist(), branch_names)
+            alerts.append(_alert(episodes, batch, found, plan))
+    return alerts
+
+
+def _alert(episodes: Episodes, batch: EventBatch, found: Detection, plan: Plan) -> Alert:
+    user_id = batch.user_ids[found.row]
+    role, branch = plan.staff.get(user_id, (None, None))
+    return episodes.raise_alert(
+        found,
+        user_id=user_id,
+        user_role=batch.user_role.at(found.row) or role,
+        user_branch=batch.user_branch.at(found.row) or branch,
+        time_ns=int(batch.event_time_ns[found.row]),
+        event_id=batch.event_ids[found.row],
+        policy=plan.policy,
+        artifact_digest=plan.artifact_digest,
+    )
+
+
+def _remember_branches(names: dict[int, str], batch: EventBatch, rows: Rows) -> None:
+    """Keep the text of every branch key, for the words of an alert."""
+    column = batch.record_branch
+    present, first = np.unique(rows.branch_key, return_index=True)
+    for key, row in zip(present.tolist(), first.tolist(), strict=True):
+        if key != 0 and key not in names:
+            names[key] = column.values[int(column.codes[row])]
+
+
+def detection_of(
+    row: int, facts: list[int], figures: list[float], branch_names: dict[int, str]
+) -> Detection:
+    """Name the numbers the loop wrote for a raised row."""
+    surprises = tuple(figures[m.G_BULK : m.G_BULK + len(DETECTORS)])
+    ranked = sorted(range(len(DETECTORS)), key=lambda d: -surprises[d])
+    fired = [DETECTORS[d] for d in ranked if facts[m.F_FIRED] >> d & 1]
+    return Detection(
+        row=row,
+        user_hash=facts[m.F_USER],
+        day=facts[m.F_DAY],
+        utc_offset_s=facts[m.F_OFFSET],
+        score=figures[m.G_SCORE],
+        surprises=surprises,
+        fired=tuple(fired) or (DETECTORS[ranked[0]],),
+        first_event_time_ns=facts[m.F_FIRST],
+        last_event_time_ns=facts[m.F_LAST],
+        n_events=facts[m.F_EVENTS],
+        n_records=facts[m.F_RECORDS],
+        n_customers=facts[m.F_CUSTOMERS],
+        n_customers_30d=facts[m.F_CUSTOMERS_30D],
+        learning=bool(facts[m.F_LEARNING]),
+        bulk=_bulk_evidence(facts, figures),
+        hours=_hours_evidence(facts, figures),
+        branch=_branch_evidence(facts, figures, branch_names),
+    )
+
+
+def _bulk_evidence(facts: list[int], figures: list[float]) -> BulkEvidence:
+    return BulkEvidence(
+        quantity=QUANTITIES[facts[m.F_STAT] // 3],
+        window=WINDOWS[facts[m.F_STAT] % 3],
+        observed=facts[m.F_OBSERVED],
+        expected=figures[m.G_MEAN],
+        dispersion=figures[m.G_DISPERSION],
+        peer_expected=figures[m.G_PEER_MEAN],
+        peer_dispersion=figures[m.G_PEER_DISPERSION],
+    )
+
+
+def _hours_evidence(facts: list[int], figures: list[float]) -> HoursEvidence:
+    return HoursEvidence(
+        bin_index=facts[m.F_BIN],
+        rest_day=bool(facts[m.F_REST]),
+        share=figures[m.G_HOUR_SHARE],
+        active_share=figures[m.G_ACTIVE_SHARE],
+        n_events=facts[m.F_OUT_EVENTS],
+        n_customers=facts[m.F_OUT_CUSTOMERS],
+    )
+
+
+def _branch_evidence(
+    facts: list[int], figures: list[float], branch_names: dict[int, str]
+) -> BranchEvidence:
+    return BranchEvidence(
+        branch=branch_names.get(facts[m.F_BRANCH]),
+        n_customers=facts[m.F_VISITED],
+        expected=figures[m.G_EXPECTED],
+        share=figures[m.G_OWN_SHARE],
+        peer_share=figures[m.G_PEER_SHARE],
+        bank_share=figures[m.G_BANK_SHARE],
+    )

@@ -1,0 +1,84 @@
+"""Give the state more room. Copies; never changes what is remembered."""
+
+from __future__ import annotations
+
+import numpy as np
+from numpy.typing import NDArray
+
+from detector.state.layout import (
+    ARENA_TOP,
+    CHUNK_ROWS,
+    N_ACTORS,
+    N_BRANCHES,
+    N_CUSTOMER_PAIRS,
+    N_PAIRS,
+    RING_DAY,
+    Actors,
+    Arena,
+    Tables,
+    empty_actors,
+    empty_arena,
+    empty_branches,
+    empty_customers,
+)
+from detector.state.tables import fill_actor_table, move_branches, move_customers
+
+_GROWTH = 1.3  # little slack: state is counted per active user
+_KEPT_DAYS = 31  # a pair not seen for so long is outside every window of its actor
+
+
+def make_room(tables: Tables) -> Tables:
+    """Enlarge whichever table is close to full; the others stay the same objects."""
+    counts = tables.counts
+    actors, arena, customers, branches = tables[:4]
+    n_actors = int(counts[N_ACTORS])
+    if n_actors >= actors.user.size or n_actors * 10 >= actors.table.size * 7:
+        actors = _grow_actors(actors, n_actors)
+    if counts[ARENA_TOP] + 2 * CHUNK_ROWS[-1] > arena.time_ns.size:
+        arena = _grow_arena(arena)
+    if counts[N_PAIRS] * 20 >= customers.key.size * 17:
+        newest_day = actors.ints[:, RING_DAY]
+        bigger = empty_customers(int(customers.key.size * _GROWTH))
+        counts[N_PAIRS] = move_customers(customers, bigger, newest_day - _KEPT_DAYS)
+        used = bigger.slot[bigger.key != 0]
+        actors.ints[:, N_CUSTOMER_PAIRS] = np.bincount(used, minlength=actors.user.size)
+        customers = bigger
+    if counts[N_BRANCHES] * 20 >= branches.key.size * 17:
+        more = empty_branches(int(branches.key.size * _GROWTH))
+        move_branches(branches, more)
+        branches = more
+    return Tables(actors, arena, customers, branches, counts)
+
+
+def _grow_actors(old: Actors, n_actors: int) -> Actors:
+    n_slots = int(old.user.size * _GROWTH)
+    new = empty_actors(n_slots, int(n_slots * 1.5) + 1)
+    for name in Actors._fields:
+        if name != "table":
+            getattr(new, name)[: old.user.size] = getattr(old, name)
+    fill_actor_table(new, n_actors)
+    return new
+
+
+def _grow_arena(old: Arena) -> Arena:
+    n_rows = old.time_ns.size
+    new = empty_arena(int(n_rows * _GROWTH) + 2 * CHUNK_ROWS[-1])
+    for name in Arena._fields:
+        if name != "free":
+            getattr(new, name)[:n_rows] = getattr(old, name)
+    new.free[:] = old.free
+    return new
+
+
+def named_arrays(tables: Tables) -> dict[str, NDArray[np.generic]]:
+    """Return every array under ``table.column``, for a snapshot."""
+    named: dict[str, NDArray[np.generic]] = {"counts": tables.counts}
+    for part in Tables._fields[:-1]:
+        columns = getattr(tables, part)
+        named |= {f"{part}.{column}": getattr(columns, column) for column in columns._fields}
+    return named
+
+
+def n_bytes(tables: Tables) -> int:
+    """Memory taken by the state."""
+    return sum(array.nbytes for array in named_arrays(tables).values())

@@ -1,0 +1,134 @@
+"""Find and insert: actors by user, pairs by mixed key. Open addressing, linear probing."""
+
+from __future__ import annotations
+
+from detector.compiled import kernel
+from detector.state.layout import (
+    HOME,
+    N_ACTORS,
+    N_BRANCHES,
+    N_PAIRS,
+    NO_DAY,
+    ROLE,
+    Actors,
+    BranchPairs,
+    CustomerPairs,
+    I64,
+)
+
+NOT_FOUND = -1
+
+
+@kernel
+def home_cell(key: int, size: int) -> int:
+    """Map a 63-bit key to [0, size): the high bits, scaled; any size will do."""
+    return ((key >> 31) * size) >> 32
+
+
+@kernel
+def find_actor(actors: Actors, user: int) -> int:
+    """Return the slot of a user, or NOT_FOUND."""
+    size = actors.table.size
+    cell = home_cell(user, size)
+    while actors.table[cell] >= 0:
+        slot = actors.table[cell]
+        if actors.user[slot] == user:
+            return int(slot)
+        cell = cell + 1 if cell + 1 < size else 0
+    return NOT_FOUND
+
+
+@kernel
+def add_actor(actors: Actors, counts: I64, user: int) -> int:
+    """Take the next slot for a user who is not there yet; room is the caller's care."""
+    size = actors.table.size
+    cell = home_cell(user, size)
+    while actors.table[cell] >= 0:
+        cell = cell + 1 if cell + 1 < size else 0
+    slot = counts[N_ACTORS]
+    counts[N_ACTORS] = slot + 1
+    actors.table[cell] = slot
+    actors.user[slot] = user
+    actors.ints[slot, ROLE] = -1
+    actors.ints[slot, HOME] = -1
+    return int(slot)
+
+
+@kernel
+def fill_actor_table(actors: Actors, n_actors: int) -> None:
+    """Enter all slots into an empty table after it has grown."""
+    size = actors.table.size
+    for slot in range(n_actors):
+        cell = home_cell(actors.user[slot], size)
+        while actors.table[cell] >= 0:
+            cell = cell + 1 if cell + 1 < size else 0
+        actors.table[cell] = slot
+
+
+@kernel
+def find_cell(keys: I64, key: int) -> int:
+    """Return the cell that holds ``key``, or the free cell where it belongs."""
+    size = keys.size
+    cell = home_cell(key, size)
+    while keys[cell] != 0 and keys[cell] != key:
+        cell = cell + 1 if cell + 1 < size else 0
+    return int(cell)
+
+
+@kernel
+def add_customer(pairs: CustomerPairs, counts: I64, cell: int, key: int, slot: int) -> None:
+    """Claim a free cell for an actor × customer pair."""
+    pairs.key[cell] = key
+    pairs.slot[cell] = slot
+    pairs.last_day[cell] = NO_DAY
+    pairs.previous_day[cell] = NO_DAY
+    counts[N_PAIRS] += 1
+
+
+@kernel
+def add_branch(
+    pairs: BranchPairs, counts: I64, cell: int, key: int, branch: int, slot: int, closed: int
+) -> None:
+    """Claim a free cell for an actor × branch pair."""
+    pairs.key[cell] = key
+    pairs.branch[cell] = branch
+    pairs.slot[cell] = slot
+    pairs.closed[cell] = closed
+    counts[N_BRANCHES] += 1
+
+
+@kernel
+def move_customers(old: CustomerPairs, new: CustomerPairs, oldest_day_of_slot: I64) -> int:
+    """Copy the pairs that can still count into a new table; return how many.
+
+    A pair last seen before its actor's 30-day window can no longer change any count of
+    that actor, so forgetting it is not visible.
+    """
+    n_kept = 0
+    for cell in range(old.key.size):
+        if old.key[cell] != 0 and old.last_day[cell] >= oldest_day_of_slot[old.slot[cell]]:
+            target = find_cell(new.key, old.key[cell])
+            new.key[target] = old.key[cell]
+            new.slot[target] = old.slot[cell]
+            new.last_day[target] = old.last_day[cell]
+            new.previous_day[target] = old.previous_day[cell]
+            n_kept += 1
+    return n_kept
+
+
+@kernel
+def move_branches(old: BranchPairs, new: BranchPairs) -> None:
+    """Copy all actor × branch pairs into a new table."""
+    for cell in range(old.key.size):
+        if old.key[cell] != 0:
+            target = find_cell(new.key, old.key[cell])
+            new.key[target] = old.key[cell]
+            new.branch[target] = old.branch[cell]
+            new.row[target] = old.row[cell]
+            new.slot[target] = old.slot[cell]
+            new.closed[target] = old.closed[cell]
+            new.visits[target] = old.visits[cell]
+            new.size[target] = old.size[cell]
+            for parity in range(2):
+                new.day[target, parity] = old.day[cell, parity]
+                new.today[target, parity] = old.today[cell, parity]
