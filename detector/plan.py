@@ -99,7 +99,7 @@ def build_plan(
         policy_digest=policy.digest,
         artifact_digest="builtin" if artifact is None else artifact.digest,
         reference_digest=reference.digest,
-        notices=(*reference.notices, *notices),
+        notices=notices,
         keep_ledger=keep_ledger,
     )
 

@@ -1,0 +1,246 @@
+"""Detections → alerts: stable ids, episodes with versions, evidence, samples."""
+
+from __future__ import annotations
+
+import hashlib
+from dataclasses import dataclass
+from datetime import UTC, date, datetime, timedelta, timezone
+from typing import Any
+
+import orjson
+from scipy.special import betainc
+
+from detector.detections import DETECTORS, Detection
+from detector.explain import explain
+from detector.policy import Policy
+
+_EPOCH = date(1970, 1, 1)
+_MILLISECOND_NS = 1_000_000
+_KEPT_DAYS = 2  # open days of an actor
+
+
+@dataclass(frozen=True, slots=True)
+class Alert:
+    """One version of an alert; ``fields`` are those of the alerts file, in order."""
+
+    fields: dict[str, Any]
+
+    @property
+    def alert_id(self) -> str:
+        """Id of the episode."""
+        return str(self.fields["alert_id"])
+
+    @property
+    def version(self) -> int:
+        """1 for the first line of an episode."""
+        return int(self.fields["version"])
+
+    def to_json_line(self) -> bytes:
+        """Return the line of the alerts file, newline included."""
+        return orjson.dumps(self.fields, option=orjson.OPT_APPEND_NEWLINE)
+
+
+@dataclass(slots=True)
+class _Episode:
+    version: int
+    first_ids: list[str]
+    last_ids: list[str]
+
+
+class Episodes:
+    """Open episodes: what has been said and shown, per actor and local day.
+
+    Args:
+        n_samples: event ids kept per episode: the first half as they came, then the latest.
+    """
+
+    def __init__(self, n_samples: int) -> None:
+        self._half = max(n_samples // 2, 1)
+        self._open: dict[int, dict[int, _Episode]] = {}
+
+    def note_sample(self, user_hash: int, day: int, event_id: str) -> None:
+        """Keep the id of an event that is part of the reason."""
+        episode = self._episode(user_hash, day)
+        if event_id in episode.first_ids or event_id in episode.last_ids:
+            return
+        if len(episode.first_ids) < self._half:
+            episode.first_ids.append(event_id)
+        else:
+            episode.last_ids.append(event_id)
+            del episode.last_ids[: -self._half]
+
+    def raise_alert(
+        self,
+        found: Detection,
+        *,
+        user_id: str,
+        user_role: str | None,
+        user_branch: str | None,
+        time_ns: int,
+        event_id: str,
+        policy: Policy,
+        artifact_digest: str,
+    ) -> Alert:
+        """Open the episode of this actor's day, or give it its next version."""
+        self.note_sample(found.user_hash, found.day, event_id)
+        episode = self._episode(found.user_hash, found.day)
+        episode.version += 1
+        local = timezone(timedelta(seconds=found.utc_offset_s))
+        usual, peers = _ranges(found)
+        return Alert(
+            {
+                "alert_id": alert_id(user_id, found.day),
+                "version": episode.version,
+                "time": iso_time(time_ns, local),
+                "score": round(found.score, 4),
+                "severity": severity(found.score, policy),
+                "detector": found.fired[0],
+                "detectors": list(found.fired),
+                "user_id": user_id,
+                "user_role": user_role,
+                "user_branch": user_branch,
+                "first_event_time": iso_time(found.first_event_time_ns, local),
+                "last_event_time": iso_time(found.last_event_time_ns, local),
+                "n_events": found.n_events,
+                "n_records": found.n_records,
+                "n_customers": found.n_customers,
+                "learning": found.learning,
+                "contributions": _contributions(found),
+                "evidence": _evidence(found, usual, peers),
+                "event_ids": [*episode.first_ids, *episode.last_ids],
+                "explanation": explain(found, usual, peers),
+                "policy_digest": policy.digest,
+                "artifact_digest": artifact_digest,
+            }
+        )
+
+    def _episode(self, user_hash: int, day: int) -> _Episode:
+        days = self._open.setdefault(user_hash, {})
+        if day not in days:
+            days[day] = _Episode(0, [], [])
+            for old in [other for other in days if other <= max(days) - _KEPT_DAYS]:
+                del days[old]
+        return days[day]
+
+    def to_json(self) -> bytes:
+        """Return all open episodes, sorted, for a snapshot."""
+        content = {
+            str(user): {
+                str(day): [e.version, e.first_ids, e.last_ids] for day, e in sorted(days.items())
+            }
+            for user, days in sorted(self._open.items())
+        }
+        return orjson.dumps(content)
+
+    def restore(self, content: bytes | str) -> None:
+        """Take open episodes from a snapshot."""
+        self._open = {
+            int(user): {int(day): _Episode(*parts) for day, parts in days.items()}
+            for user, days in orjson.loads(content).items()
+        }
+
+
+def alert_id(user_id: str, day: int) -> str:
+    """Return the id of an actor's local day: the same in every run, policy and host.
+
+    >>> alert_id("u1", 0) == alert_id("u1", 0) != alert_id("u1", 1)
+    True
+    """
+    text = f"{user_id}\x1f{_EPOCH + timedelta(days=day)}"
+    return hashlib.blake2b(text.encode(), digest_size=16).hexdigest()
+
+
+def iso_time(time_ns: int, zone: timezone) -> str:
+    """Return ISO-8601 with milliseconds and offset."""
+    seconds, rest_ns = divmod(time_ns, 1_000_000_000)
+    moment = datetime.fromtimestamp(seconds, tz=UTC).astimezone(zone)
+    return moment.replace(microsecond=rest_ns // _MILLISECOND_NS * 1000).isoformat(
+        timespec="milliseconds"
+    )
+
+
+def severity(score: float, policy: Policy) -> str:
+    """Return the severity of a score under a policy."""
+    name = "low"
+    for cut_name, cut in policy.alerts.severity:
+        if score >= cut:
+            name = cut_name
+    return name
+
+
+def _ranges(found: Detection) -> tuple[tuple[int, int], tuple[int, int]]:
+    """Return the actor's and the peers' 5 % to 95 % ranges of the leading count."""
+    bulk = found.bulk
+    return (
+        usual_range(bulk.expected, bulk.dispersion),
+        usual_range(bulk.peer_expected, bulk.peer_dispersion),
+    )
+
+
+def usual_range(mean: float, dispersion: float) -> tuple[int, int]:
+    """Return the 5 % and 95 % quantiles of a negative binomial.
+
+    Args:
+        mean: expected count, > 0.
+        dispersion: variance = mean + dispersion * mean**2.
+
+    >>> usual_range(3.0, 0.5)
+    (0, 8)
+    """
+    r = 1.0 / max(dispersion, 1e-3)
+    p = r / (r + max(mean, 1e-6))
+    return _quantile(0.05, r, p), _quantile(0.95, r, p)
+
+
+def _quantile(share: float, r: float, p: float) -> int:
+    """Return the smallest k with P(X <= k) = I_p(r, k + 1) >= share, by bisection."""
+    low, high = -1, 1
+    while betainc(r, high + 1.0, p) < share:
+        low, high = high, high * 2
+    while high - low > 1:
+        middle = (low + high) // 2
+        if betainc(r, middle + 1.0, p) < share:
+            low = middle
+        else:
+            high = middle
+    return high
+
+
+def _contributions(found: Detection) -> list[dict[str, Any]]:
+    ranked = sorted(zip(DETECTORS, found.surprises, strict=True), key=lambda pair: -pair[1])
+    return [{"detector": name, "surprise": round(value, 2)} for name, value in ranked]
+
+
+def _evidence(found: Detection, usual: tuple[int, int], peers: tuple[int, int]) -> dict[str, Any]:
+    """Return the leading detector's numbers, then those of the others that fired."""
+    parts = {
+        "bulk_read": {
+            "window": found.bulk.window,
+            "quantity": found.bulk.quantity,
+            "observed": found.bulk.observed,
+            "expected": round(found.bulk.expected, 2),
+            "usual_range": list(usual),
+            "peer_range": list(peers),
+        },
+        "off_hours": {
+            "window": "1d",
+            "local_time": f"{found.hours.bin_index // 4:02d}:{found.hours.bin_index % 4 * 15:02d}",
+            "rest_day": found.hours.rest_day,
+            "share_of_activity": round(found.hours.share, 5),
+            "share_of_such_days_worked": round(found.hours.active_share, 4),
+            "observed": found.hours.n_events,
+            "n_customers": found.hours.n_customers,
+        },
+        "cross_branch": {
+            "window": "1d",
+            "branch": found.branch.branch,
+            "observed": found.branch.n_customers,
+            "expected": round(found.branch.expected, 3),
+            "own_share_of_days": round(found.branch.share, 5),
+            "peer_share_of_days": round(found.branch.peer_share, 5),
+            "bank_share_of_days": round(found.branch.bank_share, 5),
+        },
+    }
+    also = {name: parts[name] for name in found.fired[1:]}
+    evidence = {**parts[found.fired[0]], "n_customers_30d": found.n_customers_30d}
+    return {**evidence, "also": also} if also else evidence

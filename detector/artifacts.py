@@ -1,0 +1,114 @@
+"""A learned artifact on disk: arrays without pickle, a manifest, digests that must match."""
+
+from __future__ import annotations
+
+import hashlib
+import io
+import json
+import os
+import shutil
+import tempfile
+import zipfile
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.lib import format as npy_format
+from numpy.typing import NDArray
+
+from detector.errors import ArtifactError
+
+FORMAT = "audit-anomaly-artifact-1"
+_MAX_BYTES = 2_000_000_000
+_ARRAYS, _MANIFEST = "arrays.npz", "manifest.json"
+_REMEDY = "Fit it again, or fetch an unchanged copy"
+
+
+@dataclass(frozen=True, slots=True)
+class Artifact:
+    """Arrays of the model, what they were made from, and the digest of both."""
+
+    arrays: Mapping[str, NDArray[np.generic]]
+    manifest: Mapping[str, Any]
+    digest: str
+
+
+def write_artifact(
+    folder: Path, arrays: Mapping[str, NDArray[np.generic]], manifest: Mapping[str, Any]
+) -> Artifact:
+    """Write an artifact folder as a whole or not at all; equal content gives equal bytes.
+
+    Raises:
+        ArtifactError: the folder exists and holds something else.
+    """
+    if folder.exists() and not (folder / _MANIFEST).exists():
+        hint = "Name a new folder, or that of an artifact to replace"
+        raise ArtifactError("exists and is no artifact", where=str(folder), hint=hint)
+    folder.parent.mkdir(parents=True, exist_ok=True)
+    content = _npz(arrays)
+    whole = {"format": FORMAT, "arrays_digest": _digest(content), **manifest}
+    text = json.dumps(whole, indent=1, sort_keys=True, ensure_ascii=False).encode()
+    draft = Path(tempfile.mkdtemp(prefix=f".{folder.name}.", dir=folder.parent))
+    (draft / _ARRAYS).write_bytes(content)
+    (draft / _MANIFEST).write_bytes(text)
+    draft.chmod(0o755)
+    if folder.exists():
+        shutil.rmtree(folder)
+    os.replace(draft, folder)  # noqa: PTH105  atomic; Path.replace is the same call
+    return Artifact(dict(arrays), whole, _digest(text))
+
+
+def read_artifact(folder: Path) -> Artifact:
+    """Read and verify an artifact.
+
+    Raises:
+        ArtifactError: missing, changed, foreign or of another version.
+    """
+    text, content = _bytes(folder / _MANIFEST), _bytes(folder / _ARRAYS)
+    try:
+        manifest = json.loads(text)
+        found = manifest["format"]
+    except (ValueError, TypeError, KeyError):
+        raise ArtifactError("is no manifest", where=str(folder / _MANIFEST), hint=_REMEDY) from None
+    if found != FORMAT:
+        what = f"has format {found!r}, expected {FORMAT!r}"
+        raise ArtifactError(what, where=str(folder / _MANIFEST), hint=_REMEDY)
+    if manifest.get("arrays_digest") != _digest(content):
+        raise ArtifactError("has changed since it was fitted", where=str(folder), hint=_REMEDY)
+    try:
+        with np.load(io.BytesIO(content), allow_pickle=False) as archive:
+            arrays = {name: archive[name] for name in archive.files}
+    except (ValueError, OSError, zipfile.BadZipFile):
+        raise ArtifactError("cannot be read", where=str(folder / _ARRAYS), hint=_REMEDY) from None
+    return Artifact(arrays, manifest, _digest(text))
+
+
+def _bytes(path: Path) -> bytes:
+    try:
+        if path.stat().st_size > _MAX_BYTES:
+            raise ArtifactError("is too large", where=str(path), hint="Limit: 2 GB")
+        return path.read_bytes()
+    except OSError as error:
+        hint = "Check path and rights; `detector fit` writes an artifact"
+        raise ArtifactError(
+            f"cannot be read ({error.strerror})", where=str(path), hint=hint
+        ) from None
+
+
+def _digest(content: bytes) -> str:
+    return hashlib.blake2b(content, digest_size=16).hexdigest()
+
+
+def _npz(arrays: Mapping[str, NDArray[np.generic]]) -> bytes:
+    """Write arrays to a zip with fixed times and order."""
+    whole = io.BytesIO()
+    with zipfile.ZipFile(whole, "w", zipfile.ZIP_DEFLATED) as archive:
+        for name in sorted(arrays):
+            part = io.BytesIO()
+            npy_format.write_array(part, np.ascontiguousarray(arrays[name]), allow_pickle=False)
+            entry = zipfile.ZipInfo(f"{name}.npy", date_time=(1980, 1, 1, 0, 0, 0))
+            entry.compress_type = zipfile.ZIP_DEFLATED
+            archive.writestr(entry, part.getvalue())
+    return whole.getvalue()

@@ -1,0 +1,244 @@
+"""One canonical field of many rows: take it by its rule, check it, fill what is missing.
+
+The usual case is decided for the whole column at once; only a column with an oddity is
+looked at value by value.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from detector.columns import Coded
+from detector.events import (
+    CHOICES,
+    COUNT,
+    FIELDS,
+    ID,
+    MAX_COUNT,
+    MAX_TEXT,
+    REQUIRED,
+    TIME,
+    is_clean,
+)
+from detector.mapping import Rule
+from detector.timestamps import NOT_A_TIME, parse_iso, parse_one
+
+if TYPE_CHECKING:
+    from detector.decode import Bounds, Rows
+
+_OPTIONAL_TEXT = {str, type(None)}
+
+
+@dataclass(frozen=True, slots=True)
+class Column:
+    """Checked values of one field: texts or None, or numbers."""
+
+    values: list[Any]
+
+    def take(self, rows: list[int]) -> Column:
+        """Keep only some rows."""
+        return Column([self.values[row] for row in rows])
+
+    def texts(self) -> list[str]:
+        """Return texts, empty where missing."""
+        if None in self.values:
+            return [value or "" for value in self.values]
+        return self.values
+
+    def numbers(self) -> NDArray[np.int64]:
+        """Return (n,) int64."""
+        return np.array(self.values, dtype=np.int64)
+
+    def coded(self) -> Coded:
+        """Return a dictionary-coded column; codes in order of first appearance."""
+        seen = dict.fromkeys(self.values)
+        seen.pop(None, None)
+        codes: dict[str | None, int] = {value: code for code, value in enumerate(seen)}
+        codes[None] = -1
+        column = np.fromiter(map(codes.__getitem__, self.values), np.int32, len(self.values))
+        return Coded(column, tuple(seen))
+
+
+def column_of(name: str, rule: Rule | None, rows: Rows, bounds: Bounds, *, loose: bool) -> Column:
+    """Take one field out of all documents; wrong values are noted in ``rows.bad``."""
+    kind = FIELDS[name]
+    if rule is None:
+        return Column([1 if kind == COUNT else None] * len(rows.documents))
+    values = _raw_values(rule, rows)
+    if loose:
+        values = [None if value == "" else value for value in values]
+    if rule.enum is not None or rule.default is not None:
+        values = [_translated(value, rule) for value in values]
+    if kind == TIME:
+        return Column(_times(name, values, rule, rows, bounds))
+    if kind == COUNT:
+        return Column(_counts(name, values, rule, rows, loose=loose))
+    return Column(_texts(name, values, rule, rows))
+
+
+def _raw_values(rule: Rule, rows: Rows) -> list[Any]:
+    if rule.line_number:
+        return [str(number) for number in rows.numbers]
+    if rule.constant is not None:
+        return [rule.constant] * len(rows.documents)
+    if len(rule.pointers) > 1:
+        return [_joined(document, rule) for document in rows.documents]
+    tokens = rule.pointers[0]
+    if len(tokens) == 1:
+        key = tokens[0]
+        return [document.get(key) for document in rows.documents]
+    return [_at(document, tokens) for document in rows.documents]
+
+
+def _at(document: Any, tokens: tuple[str, ...]) -> Any:
+    """Follow a JSON pointer; None where it leads nowhere."""
+    for token in tokens:
+        if isinstance(document, dict):
+            document = document.get(token)
+        elif isinstance(document, list) and token.isdecimal() and int(token) < len(document):
+            document = document[int(token)]
+        else:
+            return None
+    return document
+
+
+def _joined(document: dict[str, Any], rule: Rule) -> str | None:
+    parts = [_at(document, tokens) for tokens in rule.pointers]
+    texts = [str(part) for part in parts if isinstance(part, str | int)]
+    return rule.separator.join(texts) or None
+
+
+def _translated(value: Any, rule: Rule) -> Any:
+    if rule.enum is not None and isinstance(value, str):
+        value = rule.enum.get(value, value if rule.default is None else None)
+    return rule.default if value is None else value
+
+
+def _refuse(rows: Rows, row: int, reason: str, name: str, rule: Rule) -> None:
+    """Reject the row, unless the mapping says that a wrong value is as good as none."""
+    if not rule.null_on_error:
+        rows.refuse(row, reason, name)
+
+
+def _texts(name: str, values: list[Any], rule: Rule, rows: Rows) -> list[Any]:
+    kinds = set(map(type, values))
+    if kinds <= _OPTIONAL_TEXT:
+        distinct = values if FIELDS[name] == ID else list(dict.fromkeys(values))
+        if _all_fine(name, distinct, missing_ok=name not in REQUIRED):
+            return values
+    return [_text(name, value, row, rule, rows) for row, value in enumerate(values)]
+
+
+def _all_fine(name: str, values: list[Any], *, missing_ok: bool) -> bool:
+    """Check a whole column of texts at once."""
+    texts = values
+    if None in values:
+        if not missing_ok:
+            return False
+        texts = [value for value in values if value is not None]
+    if name in CHOICES:
+        return all(CHOICES[name].get(text) == text for text in texts)
+    joined = "".join(texts)
+    return (
+        "" not in texts
+        and joined.isascii()
+        and joined.isprintable()
+        and (not texts or max(map(len, texts)) <= MAX_TEXT)
+    )
+
+
+def _text(name: str, value: Any, row: int, rule: Rule, rows: Rows) -> str | None:
+    """Check one text; None where it is missing or refused."""
+    reason = ""
+    if isinstance(value, int) and not isinstance(value, bool) and FIELDS[name] == ID:
+        value = str(value)
+    if value is None or value == "":
+        if name in REQUIRED:
+            reason = "missing_field" if value is None else "empty_value"
+        value = None
+    elif not isinstance(value, str):
+        reason = "wrong_type"
+    elif len(value) > MAX_TEXT:
+        reason = "text_too_long"
+    elif not is_clean(value):
+        reason = "bad_characters"
+    elif name in CHOICES:
+        reason = "" if value in CHOICES[name] else "unknown_value"
+        value = CHOICES[name].get(value)
+    if reason:
+        _refuse(rows, row, reason, name, rule)
+        return None
+    return value
+
+
+def _counts(name: str, values: list[Any], rule: Rule, rows: Rows, *, loose: bool) -> list[int]:
+    kinds = set(map(type, values))
+    if kinds == {int} and min(values) >= 0 and max(values) <= MAX_COUNT:
+        return values
+    if not values or kinds == {type(None)}:
+        return [1] * len(values)
+    return [_count(name, value, row, rule, rows, loose=loose) for row, value in enumerate(values)]
+
+
+def _count(name: str, value: Any, row: int, rule: Rule, rows: Rows, *, loose: bool) -> int:
+    if loose and isinstance(value, str):
+        value = _as_number(value)
+    reason = ""
+    if value is None:
+        return 1
+    if isinstance(value, bool) or not isinstance(value, int | float):
+        reason = "wrong_type"
+    elif value < 0:
+        reason = "negative_count"
+    elif value > MAX_COUNT:
+        reason = "count_too_large"
+    elif value != int(value):
+        reason = "wrong_type"
+    if reason:
+        _refuse(rows, row, reason, name, rule)
+        return 1
+    return int(value)
+
+
+def _as_number(text: str) -> float | str:
+    try:
+        return float(text)
+    except ValueError:
+        return text
+
+
+def _times(name: str, values: list[Any], rule: Rule, rows: Rows, bounds: Bounds) -> list[int]:
+    times = _fast_times(values, rule)
+    for row, value in enumerate(values):
+        if times[row] == NOT_A_TIME:
+            times[row] = _time(name, value, row, rule, rows)
+        if not bounds.not_before_ns <= times[row] <= bounds.not_after_ns:
+            rows.refuse(row, "time_out_of_bounds", name)
+            times[row] = 0
+    return times
+
+
+def _fast_times(values: list[Any], rule: Rule) -> list[int]:
+    if set(map(type, values)) != {str} or "iso8601" not in rule.formats:
+        return [NOT_A_TIME] * len(values)
+    if not "".join(values).isascii() or max(map(len, values)) > MAX_TEXT:
+        return [NOT_A_TIME] * len(values)
+    return parse_iso(values).tolist()
+
+
+def _time(name: str, value: Any, row: int, rule: Rule, rows: Rows) -> int:
+    if value is None or value == "":
+        rows.refuse(row, "missing_field" if value is None else "empty_value", name)
+        return NOT_A_TIME
+    if isinstance(value, bool) or not isinstance(value, str | int | float):
+        rows.refuse(row, "wrong_type", name)
+        return NOT_A_TIME
+    parsed = parse_one(value, rule.formats, rule.zone)
+    if parsed is None:
+        rows.refuse(row, "unknown_time_format", name)
+        return NOT_A_TIME
+    return parsed

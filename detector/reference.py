@@ -1,0 +1,213 @@
+"""Reference tables: staff, branches, calendars, cover duty. All optional, all checked."""
+
+from __future__ import annotations
+
+import csv
+import hashlib
+import io
+import zoneinfo
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from datetime import date
+from pathlib import Path
+
+from detector.errors import ReferenceDataError
+
+MAX_FILE_BYTES = 1_000_000_000
+MAX_TEXT = 256
+DAY_KINDS = ("workday", "rest", "half")
+_REQUIRED = {
+    "staff": ("user_id",),
+    "branches": ("branch",),
+    "calendar": ("calendar", "date", "kind"),
+    "cover": ("user_id", "branch", "from", "to"),
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Staff:
+    """The staff directory, one entry per user id; None where a cell is empty."""
+
+    user_ids: tuple[str, ...] = ()
+    roles: tuple[str | None, ...] = ()
+    branches: tuple[str | None, ...] = ()
+    account_types: tuple[str | None, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Branch:
+    """An office that owns records: where it is and which calendar it keeps."""
+
+    name: str
+    region: str | None = None
+    time_zone: str | None = None
+    calendar: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Cover:
+    """A person stands in at another branch from the first to the last local day."""
+
+    user_id: str
+    branch: str
+    first_day: date
+    last_day: date
+
+
+@dataclass(frozen=True, slots=True)
+class Reference:
+    """All tables, with the digest of the files they came from."""
+
+    staff: Staff = field(default_factory=Staff)
+    branches: tuple[Branch, ...] = ()
+    calendar: Mapping[tuple[str, date], str] = field(default_factory=dict)
+    cover: tuple[Cover, ...] = ()
+    digest: str = "none"
+
+
+@dataclass(frozen=True, slots=True)
+class _Row:
+    """One row of a table; knows where it stands for the sake of error texts."""
+
+    path: Path
+    number: int
+    cells: Mapping[str, str]
+
+    def text(self, column: str) -> str | None:
+        value = (self.cells.get(column) or "").strip()
+        if len(value) > MAX_TEXT or not value.isprintable():
+            raise self.error(column, "is too long or holds control characters", "Clean the cell")
+        return value or None
+
+    def required(self, column: str) -> str:
+        value = self.text(column)
+        if value is None:
+            raise self.error(column, "is empty", "Fill it in or remove the row")
+        return value
+
+    def day(self, column: str) -> date:
+        value = self.required(column)
+        try:
+            return date.fromisoformat(value)
+        except ValueError:
+            raise self.error(column, f"is not a date: {value!r}", "Write YYYY-MM-DD") from None
+
+    def error(self, column: str, what: str, hint: str) -> ReferenceDataError:
+        where = f"{self.path} row {self.number} column {column}"
+        return ReferenceDataError(what, where=where, hint=hint)
+
+
+def load_reference(folder: Path | None) -> Reference:
+    """Read ``staff``, ``branches``, ``calendar`` and ``cover`` (.csv or .parquet) of a folder.
+
+    Args:
+        folder: the reference folder; None means no reference data.
+
+    Raises:
+        ReferenceDataError: a table cannot be read or holds a wrong value; names the file,
+            the row and the column.
+
+    >>> load_reference(None).digest
+    'none'
+    """
+    if folder is None:
+        return Reference()
+    if not folder.is_dir():
+        raise ReferenceDataError("is not a folder", where=str(folder), hint="Name a folder")
+    digest = hashlib.blake2b(digest_size=16)
+    tables = {name: _read_table(folder, name, digest) for name in _REQUIRED}
+    return Reference(
+        staff=_staff(tables["staff"]),
+        branches=_branches(tables["branches"]),
+        calendar=_calendar(tables["calendar"]),
+        cover=_cover(tables["cover"]),
+        digest=digest.hexdigest(),
+    )
+
+
+def _read_table(folder: Path, name: str, digest: hashlib.blake2b) -> list[_Row]:
+    """Read one table; a missing file is an empty table."""
+    for suffix in (".csv", ".parquet"):
+        path = folder / f"{name}{suffix}"
+        if not path.exists():
+            continue
+        if path.stat().st_size > MAX_FILE_BYTES:
+            raise ReferenceDataError("is too large", where=str(path), hint="Limit: 1 GB")
+        content = path.read_bytes()
+        digest.update(name.encode() + len(content).to_bytes(8, "big") + content)
+        columns, cells = _parsed(path, content)
+        missing = [column for column in _REQUIRED[name] if column not in columns]
+        if missing:
+            hint = f"Expected columns: {', '.join(_REQUIRED[name])}"
+            raise ReferenceDataError(f"has no column {missing[0]!r}", where=str(path), hint=hint)
+        return [_Row(path, number, row) for number, row in enumerate(cells, start=2)]
+    return []
+
+
+def _parsed(path: Path, content: bytes) -> tuple[list[str], list[dict[str, str]]]:
+    try:
+        if path.suffix == ".parquet":
+            import pyarrow.parquet as pq  # noqa: PLC0415  only for those who use it
+
+            table = pq.read_table(io.BytesIO(content))
+            rows = table.to_pylist()
+            texts = [{k: "" if v is None else str(v) for k, v in row.items()} for row in rows]
+            return table.column_names, texts
+        reader = csv.DictReader(io.StringIO(content.decode("utf-8-sig")), strict=True)
+        return list(reader.fieldnames or []), list(reader)
+    except (UnicodeDecodeError, csv.Error, ValueError, OSError) as error:
+        raise ReferenceDataError(
+            f"cannot be read ({type(error).__name__})",
+            where=str(path),
+            hint="Expected UTF-8 CSV with a header, or Parquet",
+        ) from None
+
+
+def _staff(rows: list[_Row]) -> Staff:
+    seen: set[str] = set()
+    for row in rows:
+        user_id = row.required("user_id")
+        if user_id in seen:
+            raise row.error("user_id", f"is given twice: {user_id!r}", "Keep one row per person")
+        seen.add(user_id)
+        if row.text("account_type") not in {None, "person", "service"}:
+            raise row.error("account_type", "is unknown", "Allowed: person, service")
+    return Staff(
+        user_ids=tuple(row.required("user_id") for row in rows),
+        roles=tuple(row.text("role") for row in rows),
+        branches=tuple(row.text("branch") for row in rows),
+        account_types=tuple(row.text("account_type") for row in rows),
+    )
+
+
+def _branches(rows: list[_Row]) -> tuple[Branch, ...]:
+    found: dict[str, Branch] = {}
+    for row in rows:
+        name, zone = row.required("branch"), row.text("time_zone")
+        if name in found:
+            raise row.error("branch", f"is given twice: {name!r}", "Keep one row per branch")
+        if zone is not None and zone not in zoneinfo.available_timezones():
+            hint = "Use an IANA name such as Asia/Shanghai"
+            raise row.error("time_zone", f"is unknown: {zone!r}", hint)
+        found[name] = Branch(name, row.text("region"), zone, row.text("calendar"))
+    return tuple(found.values())
+
+
+def _calendar(rows: list[_Row]) -> dict[tuple[str, date], str]:
+    days = {}
+    for row in rows:
+        kind = row.required("kind")
+        if kind not in DAY_KINDS:
+            raise row.error("kind", f"is unknown: {kind!r}", f"Allowed: {', '.join(DAY_KINDS)}")
+        days[row.required("calendar"), row.day("date")] = kind
+    return days
+
+
+def _cover(rows: list[_Row]) -> tuple[Cover, ...]:
+    duties = []
+    for row in rows:
+        first, last = row.day("from"), row.day("to")
+        if first > last:
+            raise row.error("from", f"is after to: {first} > {last}", "Swap the two dates")
+        duties.append(Cover(row.required("user_id"), row.required("branch"), first, last))
+    return tuple(duties)
