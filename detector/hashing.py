@@ -19,8 +19,9 @@ _ONE = np.uint64(1)  # 63 bits: kernels then need no unsigned arithmetic
 
 
 @kernel
-def _hash_ragged(text: NDArray[np.uint8], ends: NDArray[np.int64]) -> NDArray[np.int64]:
-    out = np.zeros(ends.size, dtype=np.int64)
+def _hash_ragged(
+    text: NDArray[np.uint8], ends: NDArray[np.int64], out: NDArray[np.int64]
+) -> None:
     start = 0
     for row in range(ends.size):
         end = ends[row]
@@ -33,7 +34,6 @@ def _hash_ragged(text: NDArray[np.uint8], ends: NDArray[np.int64]) -> NDArray[np
             h = (h ^ (h >> _SHIFT)) >> _ONE
             out[row] = np.int64(h) if h != _ZERO else np.int64(1)
         start = end
-    return out
 
 
 def hash_strings(texts: Sequence[str]) -> NDArray[np.int64]:
@@ -59,8 +59,10 @@ def hash_strings(texts: Sequence[str]) -> NDArray[np.int64]:
         encoded = [text.encode() for text in texts]
         lengths = np.fromiter(map(len, encoded), dtype=np.int64, count=len(texts))
         buffer = b"".join(encoded)
+    out = np.zeros(len(texts), dtype=np.int64)
     with np.errstate(over="ignore"):
-        return _hash_ragged(np.frombuffer(buffer, dtype=np.uint8), np.cumsum(lengths))
+        _hash_ragged(np.frombuffer(buffer, dtype=np.uint8), np.cumsum(lengths), out)
+    return out
 
 
 def mix(left: NDArray[np.int64], right: NDArray[np.int64]) -> NDArray[np.int64]:

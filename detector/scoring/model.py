@@ -87,6 +87,8 @@ class Rows(NamedTuple):
 class Out(NamedTuple):
     """What the loop writes: one line per row, and the days that closed."""
 
+    window: I64  # (8,) counts of the row's own 10 min and 1 h windows
+    scratch: I64  # (largest tail,)
     score: F64
     code: U8
     mark: U8

@@ -117,7 +117,7 @@ def score_hours(
         day[OUT_EVENTS] += 1
         day[OUT_CUSTOMERS] += new_customer
     volume = 0.0
-    if day[OUT_EVENTS] > 1:
+    if is_out and day[OUT_EVENTS] > 1:
         mean, dispersion = model.out_volume[group, 0], model.out_volume[group, 1]
         volume = upper_tail_surprise(day[OUT_EVENTS] - 1, mean, dispersion)
     surprise[RAW + 1] = max(surprise[RAW + 1], surprise[BEST_HOUR] + volume)

@@ -20,7 +20,7 @@ from detector.plan import Plan
 from detector.scoring import model as m
 from detector.scoring.bulk_read import QUANTITIES, WINDOWS
 from detector.scoring.model import Out, Rows
-from detector.state.layout import N_DAY, N_SURPRISE
+from detector.state.layout import CHUNK_ROWS, N_DAY, N_SURPRISE
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,6 +46,8 @@ def empty_out(n_rows: int, *, keep_ledger: bool) -> Out:
     """Allocate room for what one batch can give: a row closes at most two days."""
     n_closed = 2 * n_rows if keep_ledger else 0
     return Out(
+        window=np.zeros(8, dtype=np.int64),
+        scratch=np.empty(CHUNK_ROWS[-1], dtype=np.int64),
         score=np.full(n_rows, np.nan, dtype=np.float64),
         code=np.zeros(n_rows, dtype=np.uint8),
         mark=np.zeros(n_rows, dtype=np.uint8),

@@ -109,7 +109,6 @@ def score_rows(
     tables: Tables, rows: Rows, first: int, model: Model, clock: ClockTables, limits: Limits, out: Out
 ) -> int:
     """Score rows from ``first`` on; return the row at which the tables must grow, or n."""
-    window = np.zeros(8, dtype=np.int64)
     for row in range(first, rows.time_ns.size):
         if not has_room(tables):
             return row
@@ -119,7 +118,7 @@ def score_rows(
         out.code[row] = admit(tables, rows, row, slot, limits)
         if out.code[row] == SCORED:
             parity, quarter, grown, new_customer = extract(
-                tables, rows, row, slot, model, clock, limits, out, window
+                tables, rows, row, slot, model, clock, limits, out
             )
             changed = score(
                 tables, rows, row, slot, parity, quarter, grown, new_customer, model, clock, limits
@@ -156,7 +155,6 @@ def extract(
     clock: ClockTables,
     limits: Limits,
     out: Out,
-    window: I64,
 ) -> tuple[int, int, int, int]:
     """Let time pass, count the row in its windows and its day.
 
@@ -185,7 +183,8 @@ def extract(
     if actors.day[slot, parity, DAY] != day:
         kind = 1 if day_kind(clock, place, day) == 1 else 0
         start_day(actors.day[slot], actors.surprise[slot], day, kind)
-    count_windows(tables, rows, row, me, in_order, limits, window)
+    window = out.window
+    count_windows(tables, rows, row, me, in_order, limits, window, out.scratch)
     new_customer = note_customer(tables, rows, row, slot, day, limits)
     today = actors.day[slot, parity]
     volume = rows.volume[row] != 0
@@ -196,7 +195,8 @@ def extract(
 
 @kernel
 def count_windows(
-    tables: Tables, rows: Rows, row: int, me: I64, in_order: bool, limits: Limits, window: I64
+    tables: Tables, rows: Rows, row: int, me: I64, in_order: bool, limits: Limits, window: I64,
+    scratch: I64
 ) -> None:
     """Enter a row into its actor's tail; ``window`` receives its 10 min and 1 h counts."""
     arena = tables.arena
@@ -210,8 +210,8 @@ def count_windows(
             window[4 + i] = me[COUNTS_1H + i]
     else:
         position = insert_late(arena, me, t_ns, event, customer, records, volume)
-        window_ending_at(arena, me, position, TEN_MINUTES_NS, window[:4])
-        window_ending_at(arena, me, position, HOUR_NS, window[4:])
+        window_ending_at(arena, me, position, TEN_MINUTES_NS, window[:4], scratch)
+        window_ending_at(arena, me, position, HOUR_NS, window[4:], scratch)
 
 
 @kernel

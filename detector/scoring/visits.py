@@ -43,7 +43,14 @@ _LEAST_HOME_VISITS = 3000  # three days, in thousandths, before a home is guesse
 @kernel
 def is_covered(model: Model, pair: int, day: int) -> bool:
     """Tell whether the actor is on cover duty at this branch on this local day."""
-    index = np.searchsorted(model.cover_key, pair)
+    low, high = 0, model.cover_key.size
+    while low < high:
+        middle = (low + high) // 2
+        if model.cover_key[middle] < pair:
+            low = middle + 1
+        else:
+            high = middle
+    index = low
     while index < model.cover_key.size and model.cover_key[index] == pair:
         if model.cover_first[index] <= day <= model.cover_last[index]:
             return True

@@ -225,7 +225,21 @@ def _recount(arena: Arena, me: I64) -> None:
 
 
 @kernel
-def window_ending_at(arena: Arena, me: I64, position: int, width_ns: int, out: I64) -> None:
+def sort_in_place(values: I64, n: int) -> None:
+    """Sort the first ``n`` values (Shell's method, Ciura's gaps): allocates nothing."""
+    for gap in (1750, 701, 301, 132, 57, 23, 10, 4, 1):
+        for i in range(gap, n):
+            value, j = values[i], i
+            while j >= gap and values[j - gap] > value:
+                values[j] = values[j - gap]
+                j -= gap
+            values[j] = value
+
+
+@kernel
+def window_ending_at(
+    arena: Arena, me: I64, position: int, width_ns: int, out: I64, scratch: I64
+) -> None:
     """Count events, records, customers, volume in the window that ends at one tail row.
 
     Args:
@@ -234,19 +248,21 @@ def window_ending_at(arena: Arena, me: I64, position: int, width_ns: int, out: I
         position: index of the row in its tail.
         width_ns: window length.
         out: (4,) receives the counts.
+        scratch: room for the customers of the largest tail.
     """
-    base = me[CHUNK]
-    t_ns = arena.time_ns[base + position]
-    first = position
-    while first > me[TAIL_START] and arena.time_ns[base + first - 1] > t_ns - width_ns:
-        first -= 1
+    last = me[CHUNK] + position
+    t_ns = arena.time_ns[last]
+    row, n_rows = last, 0
     out[:] = 0
-    customers = np.sort(arena.customer[base + first : base + position + 1])
-    for i in range(customers.size):
-        if customers[i] != 0 and (i == 0 or customers[i] != customers[i - 1]):
-            out[2] += 1
-    for row in range(base + first, base + position + 1):
+    while row >= me[CHUNK] + me[TAIL_START] and arena.time_ns[row] > t_ns - width_ns:
+        scratch[n_rows] = arena.customer[row]
+        n_rows += 1
         out[0] += 1
         out[1] += arena.records[row]
         if arena.flags[row] & HAS_VOLUME:
             out[3] += arena.records[row]
+        row -= 1
+    sort_in_place(scratch, n_rows)
+    for i in range(n_rows):
+        if scratch[i] != 0 and (i == 0 or scratch[i] != scratch[i - 1]):
+            out[2] += 1
