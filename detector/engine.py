@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -26,7 +28,7 @@ from detector.state.layout import (
     Tables,
     empty_tables,
 )
-from detector.state.memory import make_room, named_arrays
+from detector.state.memory import make_room, named_arrays, tables_from
 
 _COUNTERS = {
     "duplicates": DUPLICATES,
@@ -78,6 +80,21 @@ class Step:
 def new_state(plan: Plan) -> State:
     """Return the state before the first event."""
     return State(empty_tables(), Episodes(plan.policy.alerts.sample_events), {})
+
+
+def restore_state(
+    plan: Plan, arrays: Mapping[str, NDArray[np.generic]], meta: Mapping[str, Any]
+) -> State:
+    """Return the state whose ``arrays()`` and ``meta()`` these were.
+
+    Raises:
+        SnapshotError: an array is missing.
+    """
+    state = new_state(plan)
+    state.tables = tables_from(arrays)
+    state.episodes.restore(meta["episodes"])
+    state.branch_names = {int(key): name for key, name in meta["branch_names"].items()}
+    return state
 
 
 def step(state: State, batch: EventBatch, plan: Plan) -> Step:

@@ -153,7 +153,6 @@ def _model(
     if not manifest["branches"] and n:
         shares[:] = 1.0 / n
     visit_key, visit_share = visit_table(arrays["visit_key"], arrays["visit_share"], n + 1)
-    region, clock_row = _branch_tables(reference, branches)
     staff_key, staff_role, staff_home, staff_home_key = _staff_table(reference, roles, branches)
     cover_key, cover_first, cover_last = _cover_table(reference)
     keep = 0.5 ** (1.0 / policy.learning.half_life_active_days)
@@ -162,8 +161,8 @@ def _model(
         visit_key=visit_key,
         visit_share=visit_share,
         branch_share=shares,
-        branch_region=region,
-        branch_clock=clock_row,
+        branch_region=branch_regions(reference, branches),
+        branch_clock=_branch_clocks(reference, branches),
         staff_key=staff_key,
         staff_role=staff_role,
         staff_home=staff_home,
@@ -200,17 +199,22 @@ def _limits(policy: Policy, emit_score: float, emit_from_ns: int | None) -> Limi
     )
 
 
-def _branch_tables(
-    reference: Reference, branches: Mapping[str, int]
-) -> tuple[NDArray[np.int32], NDArray[np.int32]]:
+def branch_regions(reference: Reference, branches: Mapping[str, int]) -> NDArray[np.int32]:
+    """(branches + 1,) number of each branch's region, -1 = unknown."""
     region = np.full(len(branches) + 1, -1, dtype=np.int32)
-    clock_row = np.zeros(len(branches) + 1, dtype=np.int32)
     regions = sorted({branch.region for branch in reference.branches if branch.region})
+    for branch in reference.branches:
+        if branch.region and branch.name in branches:
+            region[branches[branch.name]] = regions.index(branch.region)
+    return region
+
+
+def _branch_clocks(reference: Reference, branches: Mapping[str, int]) -> NDArray[np.int32]:
+    """(branches + 1,) row of each branch in the clock tables."""
+    clock_row = np.zeros(len(branches) + 1, dtype=np.int32)
     for row, branch in enumerate(reference.branches, start=1):
         clock_row[branches[branch.name]] = row
-        if branch.region:
-            region[branches[branch.name]] = regions.index(branch.region)
-    return region, clock_row
+    return clock_row
 
 
 def _staff_texts(reference: Reference) -> dict[str, tuple[str | None, str | None]]:

@@ -1,1 +1,5 @@
+"""The `detector` command."""
 
+from detector.cli.main import main
+
+__all__ = ["main"]

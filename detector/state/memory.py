@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from typing import Any
+
 import numpy as np
 from numpy.typing import NDArray
 
+from detector.errors import SnapshotError
 from detector.state.layout import (
     ARENA_TOP,
     CHUNK_ROWS,
@@ -20,10 +24,12 @@ from detector.state.layout import (
     empty_arena,
     empty_branches,
     empty_customers,
+    empty_tables,
 )
 from detector.state.tables import fill_actor_table, move_branches, move_customers
 
 _GROWTH = 1.3  # little slack: state is counted per active user
+_REMEDY = "The state is of another version: start with an empty store"
 _KEPT_DAYS = 31  # a pair not seen for so long is outside every window of its actor
 
 
@@ -77,6 +83,34 @@ def named_arrays(tables: Tables) -> dict[str, NDArray[np.generic]]:
         columns = getattr(tables, part)
         named |= {f"{part}.{column}": getattr(columns, column) for column in columns._fields}
     return named
+
+
+def tables_from(arrays: Mapping[str, NDArray[np.generic]]) -> Tables:
+    """Put the tables together again from ``named_arrays``.
+
+    Raises:
+        SnapshotError: an array is missing or of another kind.
+    """
+    blank = empty_tables()
+    parts: list[Any] = []
+    for part in Tables._fields[:-1]:
+        kind = type(getattr(blank, part))
+        columns = [_column(arrays, f"{part}.{name}", getattr(blank, part), name) for name in kind._fields]
+        parts.append(kind(*columns))
+    if "counts" not in arrays or arrays["counts"].shape != blank.counts.shape:
+        raise SnapshotError("is missing or foreign", where="counts", hint=_REMEDY)
+    return Tables(*parts, counts=np.asarray(arrays["counts"], dtype=np.int64))
+
+
+def _column(
+    arrays: Mapping[str, NDArray[np.generic]], name: str, part: Any, column: str
+) -> NDArray[np.generic]:
+    """Take one array; its dtype and all but its first dimension must be ours."""
+    expected = getattr(part, column)
+    found = arrays.get(name)
+    if found is None or found.dtype != expected.dtype or found.shape[1:] != expected.shape[1:]:
+        raise SnapshotError("is missing or foreign", where=name, hint=_REMEDY)
+    return found
 
 
 def n_bytes(tables: Tables) -> int:

@@ -1,0 +1,207 @@
+"""History → artifact: priors per peer group, calibration per stratum, the threshold.
+
+Two passes of the production engine over the history: the first collects what people do,
+the second, with the priors of the first, how surprised the engine is on ordinary days.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from detector.artifacts import Artifact
+from detector.columns import EventBatch
+from detector.fitting.branches import fit_branches
+from detector.fitting.calibration import fit_knots, threshold_for
+from detector.fitting.history import History, run_history
+from detector.fitting.priors import (
+    Group,
+    fit_away_share,
+    fit_counts,
+    fit_hours,
+    fit_rest_share,
+    fit_sizes,
+    make_groups,
+    out_events,
+)
+from detector.plan import Plan, branch_regions, build_plan, builtin_arrays
+from detector.policy import Policy
+from detector.reference import Reference
+from detector.scoring.builtin import SERVICE_ROLE
+from detector.state.layout import DAY, F64, FOREIGN, I64, RAW
+
+_LEAST_STRATUM_DAYS = 100
+_NEVER_NS = 2**62
+
+Arrays = dict[str, NDArray[np.generic]]
+
+
+def fit(
+    batches: Callable[[], Iterable[EventBatch]], policy: Policy, reference: Reference
+) -> tuple[Arrays, dict[str, Any]]:
+    """Learn an artifact from a history.
+
+    Args:
+        batches: gives the history's events in arrival order, each time it is called.
+        policy: limits, learning speed and alert budget.
+        reference: staff, branches, calendars, cover.
+
+    Returns:
+        Arrays and manifest for ``write_artifact``.
+    """
+    quiet = {"emit_from_ns": _NEVER_NS, "keep_ledger": True}
+    plan = build_plan(policy, None, reference, **quiet)
+    first = run_history(batches(), plan)
+    arrays, names = _priors(first, plan, reference)
+    draft = Artifact(arrays, {**names, "threshold": None}, "draft")
+    second = run_history(batches(), build_plan(policy, draft, reference, **quiet))
+    stratum = _stratum_of_lines(second, arrays, names)
+    scores = _calibrate(second, stratum, arrays, policy)
+    n_days = np.unique(second.day[:, DAY]).size
+    mature = second.n_before >= policy.learning.mature_days
+    budget = policy.alerts.budget_per_day
+    manifest = {
+        **names,
+        "budget_per_day": budget,
+        "threshold": round(threshold_for(scores[mature], _mature_days(second, mature), budget), 4),
+        "policy_digest": policy.digest,
+        "learned_from": {
+            "events": first.n_events,
+            "actors": len(first.days_seen),
+            "actor_days": int(second.user.size),
+            "local_days": int(n_days),
+        },
+    }
+    return arrays, manifest
+
+
+def _mature_days(history: History, mature: NDArray[np.bool_]) -> int:
+    """Count the local days on which somebody's score was mature."""
+    return int(np.unique(history.day[mature, DAY]).size)
+
+
+def _priors(history: History, plan: Plan, reference: Reference) -> tuple[Arrays, dict[str, Any]]:
+    """Fit everything but the calibration."""
+    builtin = builtin_arrays()
+    groups = make_groups(history)
+    role_names = [SERVICE_ROLE] + sorted(
+        {group.role for group in groups if group.role and group.role != SERVICE_ROLE}
+    )
+    roles = {name: row for row, name in enumerate(role_names)}
+    branches = {name: row for row, name in enumerate(history.branches, start=1)}
+    mean, dispersion, spread = fit_counts(history, groups, _floats(builtin))
+    arrays: Arrays = {
+        "group_of": _group_table(groups, roles, branches),
+        "mean": mean,
+        "dispersion": dispersion,
+        "spread": spread,
+        "hours": fit_hours(history, groups, _floats(builtin)["hours"]),
+        "rest_share": fit_rest_share(
+            history, groups, _rest_days(history, plan), _floats(builtin)["rest_share"]
+        ),
+        "out_volume": fit_sizes(out_events(history), groups, _floats(builtin)["out_volume"]),
+        "away_share": fit_away_share(history, groups, _floats(builtin)["away_share"]),
+        "visit_size": fit_sizes(history.day[:, FOREIGN], groups, _floats(builtin)["visit_size"]),
+        **fit_branches(history, roles, branches, branch_regions(reference, branches)),
+    }
+    stratum, n_strata = _strata(groups)
+    arrays["stratum"] = stratum
+    arrays["knots_raw"] = np.repeat(builtin["knots_raw"][:1], 2 * n_strata, axis=0)
+    arrays["knots_surprise"] = np.repeat(builtin["knots_surprise"][:1], 2 * n_strata, axis=0)
+    return arrays, {"roles": role_names, "branches": list(history.branches)}
+
+
+def _floats(arrays: Arrays) -> dict[str, F64]:
+    return {name: np.asarray(array, dtype=np.float64) for name, array in arrays.items()}
+
+
+def _group_table(
+    groups: list[Group], roles: dict[str, int], branches: dict[str, int]
+) -> NDArray[np.int32]:
+    """(roles + 1, branches + 1) the smallest group that covers a role and a home."""
+    table = np.zeros((len(roles) + 1, len(branches) + 1), dtype=np.int32)
+    for row, group in enumerate(groups):
+        if group.role is None:
+            continue
+        if group.home is None:
+            table[roles[group.role] + 1] = row
+        else:
+            table[roles[group.role] + 1, branches[group.home]] = row
+    return table
+
+
+def _strata(groups: list[Group]) -> tuple[NDArray[np.int32], int]:
+    """Give every role with enough days its own stratum; the others share stratum 0."""
+    stratum = np.zeros(len(groups), dtype=np.int32)
+    n_strata = 1
+    for row, group in enumerate(groups):
+        if group.home is not None:
+            stratum[row] = stratum[group.parent]
+        elif group.role is not None and group.lines.size >= _LEAST_STRATUM_DAYS:
+            stratum[row] = n_strata
+            n_strata += 1
+    return stratum, n_strata
+
+
+def _rest_days(history: History, plan: Plan) -> F64:
+    """(m,) rest days between the first and the last day of the history, default calendar."""
+    first, last = int(history.day[:, DAY].min()), int(history.day[:, DAY].max())
+    until = plan.clock.rest_until[plan.clock.branch_calendar[0]]
+    at = plan.clock.first_day
+    n = float(until[last - at] - until[max(first - at - 1, 0)])
+    return np.full(history.user.size, n)
+
+
+def _stratum_of_lines(history: History, arrays: Arrays, names: dict[str, Any]) -> I64:
+    """(m,) stratum of each actor-day, without the split into learning and mature."""
+    roles = {name: row for row, name in enumerate(names["roles"])}
+    branches = {name: row for row, name in enumerate(names["branches"], start=1)}
+    group_of, stratum = arrays["group_of"], arrays["stratum"]
+    per_user = {
+        user: int(
+            stratum[
+                group_of[
+                    roles.get(history.role_of.get(user) or "", -1) + 1,
+                    branches.get(history.home_of.get(user) or "", 0),
+                ]
+            ]
+        )
+        for user in np.unique(history.user).tolist()
+    }
+    return np.array([per_user[user] for user in history.user.tolist()], dtype=np.int64)
+
+
+def _calibrate(history: History, stratum: I64, arrays: Arrays, policy: Policy) -> F64:
+    """Fit all knots in place; return (m,) the final scores of the history."""
+    mature = history.n_before >= policy.learning.mature_days
+    lines = 2 * stratum + mature
+    knots_raw, knots_surprise = arrays["knots_raw"], arrays["knots_surprise"]
+    n_detectors = knots_raw.shape[1] - 1
+    total = np.zeros(history.user.size)
+    for detector in range(n_detectors):
+        raw = history.surprise[:, RAW + detector]
+        total += _fit_detector(raw, lines, mature, detector, knots_raw, knots_surprise)
+    return _fit_detector(total, lines, mature, n_detectors, knots_raw, knots_surprise)
+
+
+def _fit_detector(
+    raw: F64,
+    lines: I64,
+    mature: NDArray[np.bool_],
+    detector: int,
+    knots_raw: NDArray[Any],
+    knots_surprise: NDArray[Any],
+) -> F64:
+    """Fit one detector in every stratum; return its calibrated surprises."""
+    surprise = np.zeros(raw.size)
+    for row in range(knots_raw.shape[0]):
+        pool = raw[mature == bool(row % 2)]
+        pool = pool if pool.size else raw
+        mine = lines == row
+        grid, values = fit_knots(pool, raw[mine])
+        knots_raw[row, detector], knots_surprise[row, detector] = grid, values
+        surprise[mine] = np.interp(raw[mine], grid, values)
+    return surprise

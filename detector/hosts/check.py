@@ -1,0 +1,39 @@
+"""Tell what a file is meant to be, and whether it is right."""
+
+from __future__ import annotations
+
+import tomllib
+from pathlib import Path
+
+from detector.artifacts import read_artifact
+from detector.errors import DetectorError
+from detector.mapping import load_mapping
+from detector.policy import load_policy
+from detector.reference import load_reference
+
+
+def check_file(path: Path) -> tuple[str, str | None]:
+    """Return the kind of a file or folder, and the first thing wrong with it if any."""
+    kind = _kind(path)
+    try:
+        if kind == "artifact":
+            read_artifact(path)
+        elif kind == "reference":
+            load_reference(path)
+        elif kind == "mapping":
+            load_mapping(path)
+        else:
+            load_policy(path)
+    except DetectorError as error:
+        return kind, str(error)
+    return kind, None
+
+
+def _kind(path: Path) -> str:
+    if path.is_dir():
+        return "artifact" if (path / "manifest.json").exists() else "reference"
+    try:
+        content = tomllib.loads(path.read_text("utf-8"))
+    except (OSError, ValueError):
+        return "policy"
+    return "mapping" if "fields" in content else "policy"

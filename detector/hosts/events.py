@@ -1,0 +1,50 @@
+"""Input → decoded batches: what replay and fit share. Owns the clock's bounds."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+from detector.columns import EventBatch, Reject
+from detector.decode import Bounds, decode
+from detector.hosts.inputs import Lines, Position, read_lines
+from detector.mapping import Mapping
+
+_NOT_BEFORE_NS = 946_684_800_000_000_000  # 2000-01-01
+_DAY_NS = 86_400_000_000_000
+
+
+@dataclass(frozen=True, slots=True)
+class Decoded:
+    """One chunk of the input, decoded."""
+
+    lines: Lines
+    batch: EventBatch
+    rejects: list[Reject]
+
+
+def bounds_now(max_line_bytes: int) -> Bounds:
+    """Refuse events before 2000 and more than a day ahead of this machine's clock."""
+    return Bounds(_NOT_BEFORE_NS, time.time_ns() + _DAY_NS, max_line_bytes)
+
+
+def decoded(
+    path: str, mapping: Mapping, max_line_bytes: int, start: Position | None = None
+) -> Iterator[Decoded]:
+    """Yield the decoded chunks of an input from a position on.
+
+    Raises:
+        SourceError: the input cannot be read, or is cut; whole lines come first.
+    """
+    bounds = bounds_now(max_line_bytes)
+    for lines in read_lines(path, start, max_line_bytes):
+        batch, rejects = decode(
+            lines.lines,
+            mapping,
+            bounds,
+            source=lines.source,
+            first_line=lines.first_line,
+            loose=lines.loose,
+        )
+        yield Decoded(lines, batch, rejects)

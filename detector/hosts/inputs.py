@@ -1,0 +1,232 @@
+"""Stored events of any kind as lines of JSON, resumable to the line."""
+
+from __future__ import annotations
+
+import csv
+import gzip
+import hashlib
+import io
+import sys
+import zlib
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, BinaryIO
+
+import orjson
+
+from detector.errors import SourceError
+
+SUFFIXES = (".jsonl", ".jsonl.gz", ".jsonl.zst", ".csv", ".parquet")
+CHUNK_LINES = 1000
+_BLOCK_BYTES = 1 << 20
+
+
+@dataclass(frozen=True, slots=True)
+class Position:
+    """Where to go on: the file of a folder, and how many of its lines are done."""
+
+    file_index: int = 0
+    line: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class Lines:
+    """Some lines of one file; ``first_line`` is 1-based, ``end`` the position after them."""
+
+    lines: list[bytes]
+    source: str
+    first_line: int
+    end: Position
+    loose: bool
+    bytes_done: int
+
+
+def files_of(path: str) -> list[Path]:
+    """Return the files behind EVENTS, in reading order; none for stdin.
+
+    Raises:
+        SourceError: nothing there, or a kind of file that cannot be read.
+    """
+    if path == "-":
+        return []
+    root = Path(path)
+    if root.is_dir():
+        files = sorted(p for p in root.iterdir() if p.is_file() and not p.name.startswith("."))
+    else:
+        files = [root]
+    if not root.exists() or not files:
+        raise SourceError("no events there", where=path, hint="Check the path")
+    for file in files:
+        if not file.name.endswith(SUFFIXES):
+            hint = f"Known kinds: {', '.join(SUFFIXES)}"
+            raise SourceError("is of a kind that cannot be read", where=str(file), hint=hint)
+    return files
+
+
+def total_bytes(path: str) -> int | None:
+    """Size of the input as it lies there; None for stdin."""
+    files = files_of(path)
+    return sum(file.stat().st_size for file in files) if files else None
+
+
+def fingerprint(path: str) -> str:
+    """Identify an input, so that a run goes on only with what it began with."""
+    digest = hashlib.blake2b(digest_size=16)
+    for file in files_of(path):
+        digest.update(f"{file.name}\x1f{file.stat().st_size}\x1f".encode())
+        with _opened(file) as stream:
+            digest.update(stream.read(65_536))
+    return digest.hexdigest() if path != "-" else "stdin"
+
+
+def read_lines(path: str, start: Position | None = None, max_line_bytes: int = 1_000_000) -> Iterator[Lines]:
+    """Yield the lines of an input from a position on.
+
+    A line longer than ``max_line_bytes`` is cut to one byte more: decode then rejects it,
+    and nobody has held the whole.
+
+    Raises:
+        SourceError: missing or unreadable, or cut in the middle: after all whole lines of
+            what is there have been yielded.
+    """
+    start = start or Position()
+    if path == "-":
+        yield from _of_file(sys.stdin.buffer, "stdin", ".jsonl", start, 0, max_line_bytes)
+        return
+    done = 0
+    for index, file in enumerate(files_of(path)):
+        if index >= start.file_index:
+            at = start if index == start.file_index else Position(index)
+            with _opened(file) as stream:
+                yield from _of_file(stream, file.name, file.name, at, done, max_line_bytes)
+        done += file.stat().st_size
+
+
+def _opened(file: Path) -> BinaryIO:
+    try:
+        return file.open("rb")
+    except OSError as error:
+        what = f"cannot be read ({error.strerror})"
+        raise SourceError(what, where=str(file), hint="Check path and rights") from None
+
+
+def _of_file(
+    stream: BinaryIO, source: str, name: str, start: Position, done: int, limit: int
+) -> Iterator[Lines]:
+    """Yield chunks of one file; a failure comes after what could be read."""
+    number = start.line
+    skipped = 0
+    chunk: list[bytes] = []
+    failure: SourceError | None = None
+    lines = _records(stream, name, source, limit)
+    loose = name.endswith((".csv", ".parquet"))
+
+    def taken() -> Lines:
+        at = done + (stream.tell() if name != ".jsonl" else 0)
+        end = Position(start.file_index, number)
+        return Lines(chunk, source, number - len(chunk) + 1, end, loose, at)
+
+    try:
+        for line in lines:
+            if skipped < start.line:
+                skipped += 1
+                continue
+            chunk.append(line)
+            number += 1
+            if len(chunk) == CHUNK_LINES:
+                yield taken()
+                chunk = []
+    except SourceError as error:
+        failure = error
+    if chunk:
+        yield taken()
+    if failure is not None:
+        raise failure
+
+
+def _records(stream: BinaryIO, name: str, source: str, limit: int) -> Iterator[bytes]:
+    try:
+        if name.endswith(".csv"):
+            yield from _csv_lines(stream)
+        elif name.endswith(".parquet"):
+            yield from _parquet_lines(stream)
+        else:
+            yield from _text_lines(_plain(stream, name), limit)
+    except (EOFError, zlib.error, gzip.BadGzipFile) as error:
+        hint = "All whole lines before the cut have been read. Fetch the file again"
+        raise SourceError(f"is cut or damaged ({error})", where=source, hint=hint) from None
+    except (OSError, ValueError, csv.Error) as error:
+        hint = "Check that the file is complete and of the kind its name says"
+        raise SourceError(f"cannot be read ({error})", where=source, hint=hint) from None
+
+
+def _plain(stream: BinaryIO, name: str) -> Any:
+    """Return the stream without its compression."""
+    if name.endswith(".gz"):
+        return gzip.GzipFile(fileobj=stream)
+    if name.endswith(".zst"):
+        import zstandard  # noqa: PLC0415  only for those who use it
+
+        return zstandard.ZstdDecompressor().stream_reader(stream, read_across_frames=True)
+    return stream
+
+
+def _blocks(stream: Any) -> Iterator[bytes]:
+    """Read blocks; zstd's errors become those of gzip."""
+    while True:
+        try:
+            block = stream.read(_BLOCK_BYTES)
+        except Exception as error:
+            if type(error).__name__ == "ZstdError":
+                raise EOFError(str(error)) from None
+            raise
+        if not block:
+            return
+        yield block
+
+
+def _text_lines(stream: Any, limit: int) -> Iterator[bytes]:
+    """Split blocks into lines; the rest of an overlong line is dropped as it comes."""
+    rest, overlong = b"", False
+    for block in _blocks(stream):
+        lines = block.split(b"\n")
+        if overlong:
+            if len(lines) == 1:
+                continue
+            yield rest
+            lines[0], rest, overlong = b"", b"", False
+            lines = lines[1:]
+        lines[0] = rest + lines[0]
+        rest = lines.pop()
+        for line in lines:
+            yield line if len(line) <= limit else line[: limit + 1]
+        if len(rest) > limit:
+            rest, overlong = rest[: limit + 1], True
+    if rest:
+        yield rest
+
+
+def _csv_lines(stream: BinaryIO) -> Iterator[bytes]:
+    text = io.TextIOWrapper(stream, encoding="utf-8-sig", errors="surrogateescape", newline="")
+    reader = csv.DictReader(text, restkey="", strict=False)
+    for row in reader:
+        row.pop("", None)
+        try:
+            yield orjson.dumps(row)
+        except (TypeError, orjson.JSONEncodeError):
+            yield repr(row).encode("utf-8", "backslashreplace")
+    text.detach()
+
+
+def _parquet_lines(stream: BinaryIO) -> Iterator[bytes]:
+    import pyarrow as pa  # noqa: PLC0415  only for those who use it
+    import pyarrow.parquet as pq  # noqa: PLC0415
+
+    try:
+        table = pq.ParquetFile(stream)
+        for batch in table.iter_batches(batch_size=10_000):
+            for row in batch.to_pylist():
+                yield orjson.dumps(row, default=str, option=orjson.OPT_NAIVE_UTC)
+    except pa.ArrowException as error:
+        raise ValueError(str(error)) from None

@@ -1,0 +1,330 @@
+"""Stored events through the engine: resumable, byte-identical after any interruption."""
+
+from __future__ import annotations
+
+import signal
+import time
+from collections import Counter
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from detector.alerts import Alert
+from detector.artifacts import read_artifact
+from detector.engine import State, Step, new_state, restore_state, step
+from detector.errors import DetectorError, SourceError, StoreError
+from detector.hosts.events import Decoded, decoded
+from detector.hosts.inputs import Position, files_of, fingerprint
+from detector.hosts.outputs import GrowingFile, reject_line
+from detector.mapping import Mapping, load_mapping
+from detector.plan import Plan, build_plan
+from detector.policy import load_policy
+from detector.reference import load_reference
+from detector.state.snapshot import VERSION, ChangedPages, arrays_of, layout_of
+from detector.store import Checkpoint, Store, open_store
+
+_CHECKPOINT_EVERY_S = 10.0
+_N_TOP = 5
+
+Progress = Callable[[int, int], None]
+"""Called with (lines done since the start, bytes of the input done)."""
+
+
+class InterruptedRunError(DetectorError):
+    """The run was asked to stop; what is done has been saved."""
+
+
+@dataclass(frozen=True, slots=True)
+class ReplayOptions:
+    """What `detector replay` is told; see the command's help."""
+
+    events: str
+    artifact: Path | None = None
+    mapping: Path | None = None
+    policy: Path | None = None
+    reference: Path | None = None
+    since_ns: int | None = None
+    min_score: float | None = None
+    alerts: Path | None = None
+    rejects: Path | None = None
+    store: str | None = None
+    checkpoint_every_s: float = _CHECKPOINT_EVERY_S
+
+
+@dataclass(slots=True)
+class ReplaySummary:
+    """Totals since the first event of the input, interruptions included."""
+
+    events: int = 0
+    alert_lines: int = 0
+    rejects: Counter[str] = field(default_factory=Counter)
+    counts: Counter[str] = field(default_factory=Counter)
+    alerts_per_day: Counter[str] = field(default_factory=Counter)
+    top: dict[str, dict[str, Any]] = field(default_factory=dict)
+    resumed_at_line: int = 0
+    notices: tuple[str, ...] = ()
+
+    def note(self, step_: Step, chunk: Decoded) -> None:
+        """Add one batch."""
+        self.events += len(chunk.batch)
+        self.rejects.update(r.reason for r in (*chunk.rejects, *step_.rejects))
+        actors = step_.counts.pop("actors")
+        self.counts.update(step_.counts)
+        self.counts["actors"] = actors
+        for alert in step_.alerts:
+            self._note_alert(alert)
+
+    def _note_alert(self, alert: Alert) -> None:
+        self.alert_lines += 1
+        if alert.version == 1:
+            self.alerts_per_day[alert.fields["time"][:10]] += 1
+        self.top[alert.alert_id] = alert.fields
+        if len(self.top) > 4 * _N_TOP:
+            self.top = {fields["alert_id"]: fields for fields in self.best()}
+
+    def best(self) -> list[dict[str, Any]]:
+        """Return the highest ranked alerts, best first."""
+        ranked = sorted(self.top.values(), key=lambda f: (-f["score"], f["alert_id"]))
+        return ranked[:_N_TOP]
+
+    def to_json(self) -> dict[str, Any]:
+        """Return JSON values; ``from_json`` reads them back."""
+        return {
+            "events": self.events,
+            "alerts": sum(self.alerts_per_day.values()),
+            "alert_lines": self.alert_lines,
+            "rejects": dict(self.rejects),
+            "counts": dict(self.counts),
+            "alerts_per_day": dict(self.alerts_per_day),
+            "top": self.best(),
+            "resumed_at_line": self.resumed_at_line,
+            "notices": list(self.notices),
+        }
+
+    @classmethod
+    def from_json(cls, content: dict[str, Any]) -> ReplaySummary:
+        """Go on counting where a checkpoint stopped."""
+        return cls(
+            events=content["events"],
+            alert_lines=content["alert_lines"],
+            rejects=Counter(content["rejects"]),
+            counts=Counter(content["counts"]),
+            alerts_per_day=Counter(content["alerts_per_day"]),
+            top={fields["alert_id"]: fields for fields in content["top"]},
+        )
+
+
+@dataclass(slots=True)
+class _Run:
+    """A run between two checkpoints."""
+
+    plan: Plan
+    mapping: Mapping
+    options: ReplayOptions
+    identity: dict[str, Any]
+    store: Store | None
+    state: State
+    position: Position
+    summary: ReplaySummary
+    alerts_file: GrowingFile
+    rejects_file: GrowingFile
+    number: int
+    pages: ChangedPages
+    unsaved: list[Alert] = field(default_factory=list)
+
+    def save(self) -> None:
+        """Commit alerts, state and position; afterwards a kill loses nothing."""
+        alerts_bytes, rejects_bytes = self.alerts_file.sync(), self.rejects_file.sync()
+        if self.store is None:
+            return
+        arrays = self.state.arrays()
+        self.number += 1
+        facts = {
+            "identity": self.identity,
+            "layout": layout_of(arrays),
+            "meta": self.state.meta(),
+            "position": [self.position.file_index, self.position.line],
+            "alerts_bytes": alerts_bytes,
+            "rejects_bytes": rejects_bytes,
+            "summary": self.summary.to_json(),
+        }
+        changed = self.pages.since_last(arrays)
+        self.store.commit(Checkpoint(self.number, facts), self.unsaved, changed)
+        self.unsaved = []
+
+    def close(self) -> None:
+        self.alerts_file.close()
+        self.rejects_file.close()
+        if self.store is not None:
+            self.store.close()
+
+
+def replay(options: ReplayOptions, progress: Progress | None = None) -> ReplaySummary:
+    """Run stored events through the engine.
+
+    With a store, the same command goes on where the last one stopped, however it stopped;
+    alerts and rejects files are cut back to the last checkpoint first.
+
+    Raises:
+        DetectorError: a file or option is wrong; the input is cut (after all whole lines
+            have been scored and saved); the store belongs to another run.
+    """
+    run = _begin(options)
+    try:
+        _score_all(run, progress)
+    finally:
+        run.close()
+    return run.summary
+
+
+def _score_all(run: _Run, progress: Progress | None) -> None:
+    """Score chunk by chunk; save on a clock, at the end, on a cut input and on request."""
+    last_save = time.monotonic()
+    n_lines = 0
+    max_line_bytes = run.plan.policy.limits.max_line_bytes
+    with _stop_requests() as stop:
+        chunks = decoded(run.options.events, run.mapping, max_line_bytes, run.position)
+        try:
+            for chunk in chunks:
+                _score_chunk(run, chunk)
+                n_lines += len(chunk.lines.lines)
+                if progress is not None:
+                    progress(n_lines, chunk.lines.bytes_done)
+                if stop:
+                    break
+                if time.monotonic() - last_save > run.options.checkpoint_every_s:
+                    run.save()
+                    last_save = time.monotonic()
+        except SourceError:
+            run.save()
+            raise
+        if n_lines or run.number == 0:
+            run.save()
+        if stop:
+            hint = "run the same command with the same --store to go on"
+            raise InterruptedRunError(f"stopped by signal after {run.summary.events} events; {hint}")
+
+
+def _score_chunk(run: _Run, chunk: Decoded) -> None:
+    result = step(run.state, chunk.batch, run.plan)
+    run.state = result.state
+    for alert in result.alerts:
+        run.alerts_file.write(alert.to_json_line())
+    for reject in (*chunk.rejects, *result.rejects):
+        run.rejects_file.write(reject_line(reject))
+    if result.alerts:
+        run.alerts_file.flush()
+    if run.store is not None:
+        run.unsaved += result.alerts
+    run.summary.note(result, chunk)
+    run.position = chunk.lines.end
+
+
+@contextmanager
+def _stop_requests() -> Iterator[list[int]]:
+    """Collect SIGINT and SIGTERM, so that a run ends at a checkpoint."""
+    received: list[int] = []
+
+    def note(number: int, _frame: object) -> None:
+        received.append(number)
+
+    numbers = (signal.SIGINT, signal.SIGTERM)
+    before = [signal.signal(number, note) for number in numbers]
+    try:
+        yield received
+    finally:
+        for number, handler in zip(numbers, before, strict=True):
+            signal.signal(number, handler)
+
+
+def _begin(options: ReplayOptions) -> _Run:
+    """Check everything before the first event, and load the last checkpoint if any."""
+    files_of(options.events)
+    policy, mapping = load_policy(options.policy), load_mapping(options.mapping)
+    artifact = None if options.artifact is None else read_artifact(options.artifact)
+    plan = build_plan(
+        policy,
+        artifact,
+        load_reference(options.reference),
+        emit_from_ns=options.since_ns,
+        min_score=options.min_score,
+    )
+    identity = {
+        "input": fingerprint(options.events),
+        "policy": plan.policy_digest,
+        "artifact": plan.artifact_digest,
+        "mapping": mapping.digest,
+        "reference": plan.reference_digest,
+        "since_ns": options.since_ns,
+        "min_score": options.min_score,
+        "state_version": VERSION,
+    }
+    store = None if options.store is None else open_store(options.store)
+    try:
+        return _load(options, plan, mapping, identity, store)
+    except BaseException:
+        if store is not None:
+            store.close()
+        raise
+
+
+def _load(
+    options: ReplayOptions,
+    plan: Plan,
+    mapping: Mapping,
+    identity: dict[str, Any],
+    store: Store | None,
+) -> _Run:
+    held = None if store is None else store.last_checkpoint()
+    state, position, summary, number = new_state(plan), Position(), ReplaySummary(), 0
+    alerts_bytes = rejects_bytes = 0
+    if store is not None and held is not None:
+        facts = held.facts
+        _same_run(options, facts["identity"], identity)
+        arrays = arrays_of(facts["layout"], store.state_content(facts["layout"]))
+        state = restore_state(plan, arrays, facts["meta"])
+        position, number = Position(*facts["position"]), held.number
+        summary = ReplaySummary.from_json(facts["summary"])
+        summary.resumed_at_line = position.line
+        rejects_bytes = facts["rejects_bytes"]
+        alerts_bytes = _restored_alerts(options.alerts, facts["alerts_bytes"], store)
+    summary.notices = plan.notices
+    return _Run(
+        plan=plan,
+        mapping=mapping,
+        options=options,
+        identity=identity,
+        store=store,
+        state=state,
+        position=position,
+        summary=summary,
+        alerts_file=GrowingFile(options.alerts, alerts_bytes),
+        rejects_file=GrowingFile(options.rejects, rejects_bytes),
+        number=number,
+        pages=ChangedPages(),
+    )
+
+
+def _restored_alerts(path: Path | None, n_bytes: int, store: Store) -> int:
+    """Rebuild the alerts file from the store if it is not what the checkpoint left."""
+    if path is None:
+        return 0
+    if path.exists() and path.stat().st_size >= n_bytes > 0:
+        return n_bytes
+    content = b"".join(store.alert_lines())
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_bytes(content)
+    return len(content)
+
+
+def _same_run(options: ReplayOptions, held: dict[str, Any], identity: dict[str, Any]) -> None:
+    """Refuse to go on with anything but what the store was begun with."""
+    changed = [name for name, value in identity.items() if held.get(name) != value]
+    if changed:
+        raise StoreError(
+            f"was begun with another {' and '.join(changed)}",
+            where=str(options.store),
+            hint="Repeat the first command, or name a new store",
+        )

@@ -1,0 +1,147 @@
+"""The embedded store: one SQLite file, write-ahead log, one writer."""
+
+from __future__ import annotations
+
+import fcntl
+import json
+import os
+import sqlite3
+from collections.abc import Iterable, Iterator
+from importlib import resources
+from pathlib import Path
+from typing import Any
+
+from detector.alerts import Alert
+from detector.errors import StoreError
+from detector.state.snapshot import PAGE_BYTES
+from detector.store.base import Checkpoint
+
+_BUSY_TIMEOUT_S = 30.0
+
+
+class SqliteStore:
+    """A store in one file (mode 0600), locked for as long as it is open.
+
+    Args:
+        path: the database file; created if missing.
+
+    Raises:
+        StoreError: not a database of ours, of a newer version, or in use.
+    """
+
+    def __init__(self, path: Path) -> None:
+        self._path = path
+        path.parent.mkdir(parents=True, exist_ok=True)
+        self._lock = self._locked()
+        try:
+            os.close(os.open(path, os.O_CREAT | os.O_RDWR, 0o600))
+            self._db = sqlite3.connect(path, timeout=_BUSY_TIMEOUT_S, isolation_level=None)
+            self._db.execute("pragma journal_mode = wal")
+            self._db.execute("pragma synchronous = normal")
+            self._migrate()
+        except (sqlite3.DatabaseError, OSError) as error:
+            self._lock.close()
+            raise self._error(f"cannot be used ({error})", "Name another file") from None
+
+    def _locked(self) -> Any:
+        """Take the lock; the system frees it even after kill -9."""
+        lock = Path(f"{self._path}.lock").open("a", encoding="utf-8")  # noqa: SIM115  kept open
+        try:
+            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except OSError:
+            lock.close()
+            hint = "Wait for it, or name another store"
+            raise self._error("is in use by another process", hint) from None
+        return lock
+
+    def _error(self, message: str, hint: str) -> StoreError:
+        return StoreError(message, where=f"sqlite:///{self._path}", hint=hint)
+
+    def _migrate(self) -> None:
+        """Bring the schema to this version's; files are numbered and run once."""
+        scripts = sorted(
+            (entry.name, entry.read_text("utf-8"))
+            for entry in resources.files("detector.store").iterdir()
+            if entry.name.endswith(".sql")
+        )
+        (version,) = self._db.execute("pragma user_version").fetchone()
+        if version > len(scripts):
+            hint = "Use the version of the detector that wrote it, or a newer one"
+            raise self._error(f"has schema {version}, this version knows {len(scripts)}", hint)
+        for number, (_, script) in enumerate(scripts[version:], start=version + 1):
+            self._db.executescript(f"begin; {script}; pragma user_version = {number}; commit;")
+
+    def last_checkpoint(self) -> Checkpoint | None:
+        """Return the newest checkpoint, None if there is none."""
+        row = self._db.execute("select number, facts from checkpoint").fetchone()
+        return None if row is None else Checkpoint(int(row[0]), json.loads(row[1]))
+
+    def state_content(self, layout: dict[str, Any]) -> bytes:
+        """Return the saved state's bytes, array after array as in ``layout``."""
+        query = "select content from state_page where name = ? order by page"
+        return b"".join(
+            content for name in layout for (content,) in self._db.execute(query, (name,))
+        )
+
+    def commit(
+        self,
+        checkpoint: Checkpoint,
+        alerts: Iterable[Alert],
+        pages: Iterable[tuple[str, int, bytes]],
+    ) -> None:
+        """Save alerts, changed pages and position in one transaction."""
+        db = self._db
+        db.execute("begin immediate")
+        try:
+            held = self.last_checkpoint()
+            if held is not None and held.number >= checkpoint.number:
+                what = f"holds checkpoint {held.number}, refused older {checkpoint.number}"
+                raise self._error(what, "Another worker went on; start again from the store")
+            db.executemany(_UPSERT_ALERT, (_alert_row(alert) for alert in alerts))
+            db.executemany("insert or replace into state_page values (?, ?, ?)", pages)
+            self._drop_surplus(checkpoint.facts.get("layout", {}))
+            facts = json.dumps(checkpoint.facts)
+            db.execute(
+                "insert into checkpoint values (1, ?, ?)"
+                " on conflict (one) do update set number = excluded.number, facts = excluded.facts",
+                (checkpoint.number, facts),
+            )
+            db.execute("commit")
+        except sqlite3.DatabaseError as error:
+            db.execute("rollback")
+            raise self._error(f"cannot be written ({error})", "Check disk space and rights") from None
+        except BaseException:
+            db.execute("rollback")
+            raise
+
+    def _drop_surplus(self, layout: dict[str, Any]) -> None:
+        """Forget pages beyond the end of an array that has become shorter."""
+        for name, (dtype, shape) in layout.items():
+            n_bytes = int(dtype[2:])
+            for n in shape:
+                n_bytes *= n
+            query = "delete from state_page where name = ? and page >= ?"
+            self._db.execute(query, (name, -(-n_bytes // PAGE_BYTES)))
+
+    def alert_lines(self) -> Iterator[bytes]:
+        """Yield the saved alerts as lines of the alerts file, in order of emission."""
+        for (content,) in self._db.execute("select content from alert order by sequence"):
+            yield content.encode() + b"\n"
+
+    def close(self) -> None:
+        """Let go of file and lock."""
+        self._db.close()
+        self._lock.close()
+
+
+_UPSERT_ALERT = """
+insert into alert (alert_id, version, time, score, severity, detector, user_id, content)
+values (?, ?, ?, ?, ?, ?, ?, ?)
+on conflict (alert_id, version) do update set content = excluded.content
+"""
+
+
+def _alert_row(alert: Alert) -> tuple[Any, ...]:
+    names = ("alert_id", "version", "time", "score", "severity", "detector", "user_id")
+    text = alert.to_json_line().decode().rstrip("\n")
+    return (*(alert.fields[name] for name in names), text)
