@@ -213,7 +213,7 @@ def _contributions(found: Detection) -> list[dict[str, Any]]:
 
 def _evidence(found: Detection, usual: tuple[int, int], peers: tuple[int, int]) -> dict[str, Any]:
     """Return the leading detector's numbers, then those of the others that fired."""
-    parts = {
+    parts: dict[str, dict[str, Any]] = {
         "bulk_read": {
             "window": found.bulk.window,
             "quantity": found.bulk.quantity,

@@ -6,7 +6,7 @@ import hashlib
 import os
 from collections.abc import Callable
 from pathlib import Path
-from typing import TypeVar, cast
+from typing import Any, TypeVar, cast
 
 import numba
 
@@ -29,7 +29,7 @@ def _cache_folder() -> Path:
 
 
 if not os.environ.get("NUMBA_CACHE_DIR"):
-    numba.config.CACHE_DIR = str(_cache_folder())
+    numba.config.CACHE_DIR = str(_cache_folder())  # type: ignore[attr-defined]
 
 
 def kernel(function: _F) -> _F:
@@ -38,4 +38,5 @@ def kernel(function: _F) -> _F:
     A kernel allocates nothing, so reference counting is off: counting some sixty arrays at
     every inner call cost ten times the work itself.
     """
-    return cast("_F", numba.njit(cache=True, forceinline=True, _nrt=False)(function))
+    compile_ = cast("Any", numba.njit)(cache=True, forceinline=True, _nrt=False)
+    return cast("_F", compile_(function))

@@ -17,7 +17,6 @@ from detector.hashing import hash_strings
 from detector.mapping import Mapping
 
 
-
 @dataclass(frozen=True, slots=True)
 class Bounds:
     """What an event may look like at most; times are UTC nanoseconds."""
@@ -73,8 +72,7 @@ def decode(
     rejects: list[tuple[int, Reject]] = []
     rows = _parse(lines, bounds, source, first_line, rejects)
     columns = {
-        name: column_of(name, mapping.rules.get(name), rows, bounds, loose=loose)
-        for name in FIELDS
+        name: column_of(name, mapping.rules.get(name), rows, bounds, loose=loose) for name in FIELDS
     }
     for row, (reason, name) in rows.bad.items():
         number = rows.numbers[row]

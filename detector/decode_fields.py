@@ -153,26 +153,31 @@ def _all_fine(name: str, values: list[Any], *, missing_ok: bool) -> bool:
 
 def _text(name: str, value: Any, row: int, rule: Rule, rows: Rows) -> str | None:
     """Check one text; None where it is missing or refused."""
-    reason = ""
     if isinstance(value, int) and not isinstance(value, bool) and FIELDS[name] == ID:
         value = str(value)
+    reason = _fault(name, value)
+    if reason:
+        _refuse(rows, row, reason, name, rule)
+    if reason or not value:
+        return None
+    return str(CHOICES[name][value] if name in CHOICES else value)
+
+
+def _fault(name: str, value: Any) -> str:
+    """Return the reason to refuse a text, or an empty one."""
+    reason = ""
     if value is None or value == "":
         if name in REQUIRED:
             reason = "missing_field" if value is None else "empty_value"
-        value = None
     elif not isinstance(value, str):
         reason = "wrong_type"
     elif len(value) > MAX_TEXT:
         reason = "text_too_long"
     elif not is_clean(value):
         reason = "bad_characters"
-    elif name in CHOICES:
-        reason = "" if value in CHOICES[name] else "unknown_value"
-        value = CHOICES[name].get(value)
-    if reason:
-        _refuse(rows, row, reason, name, rule)
-        return None
-    return value
+    elif name in CHOICES and value not in CHOICES[name]:
+        reason = "unknown_value"
+    return reason
 
 
 def _counts(name: str, values: list[Any], rule: Rule, rows: Rows, *, loose: bool) -> list[int]:
@@ -227,7 +232,7 @@ def _fast_times(values: list[Any], rule: Rule) -> list[int]:
         return [NOT_A_TIME] * len(values)
     if not "".join(values).isascii() or max(map(len, values)) > MAX_TEXT:
         return [NOT_A_TIME] * len(values)
-    return parse_iso(values).tolist()
+    return list(parse_iso(values).tolist())
 
 
 def _time(name: str, value: Any, row: int, rule: Rule, rows: Rows) -> int:

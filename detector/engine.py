@@ -112,9 +112,7 @@ def step(state: State, batch: EventBatch, plan: Plan) -> Step:
         first = score_rows(state.tables, rows, 0, plan.model, plan.clock, plan.limits, out)
         while first < len(batch):
             state.tables = make_room(state.tables)
-            first = score_rows(
-                state.tables, rows, first, plan.model, plan.clock, plan.limits, out
-            )
+            first = score_rows(state.tables, rows, first, plan.model, plan.clock, plan.limits, out)
     alerts = raise_alerts(state.episodes, state.branch_names, batch, rows, out, plan)
     return Step(
         state=state,

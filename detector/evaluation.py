@@ -151,9 +151,7 @@ def _alert_lines(path: Path) -> Iterator[tuple[date, str, float, str]]:
     with stream:
         for number, line in enumerate(stream, 1):
             try:
-                if len(line) > _MAX_LINE_BYTES:
-                    raise ValueError
-                alert = orjson.loads(line)
+                alert = orjson.loads(line[:_MAX_LINE_BYTES])
                 day = date.fromisoformat(alert["time"][:10])
                 yield day, str(alert["alert_id"]), float(alert["score"]), str(alert["user_id"])
             except (ValueError, KeyError, TypeError):
@@ -201,7 +199,9 @@ def _delay_days(incident: Incident, read: dict[date, list[tuple[str, str]]]) -> 
 
 
 def _caught_of(kind: str, incidents: list[Incident], caught: Any) -> tuple[int, int]:
-    hits = [bool(hit) for incident, hit in zip(incidents, caught, strict=True) if incident.kind == kind]
+    hits = [
+        bool(hit) for incident, hit in zip(incidents, caught, strict=True) if incident.kind == kind
+    ]
     return sum(hits), len(hits)
 
 

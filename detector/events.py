@@ -44,13 +44,15 @@ REASONS: Final = (
 )  # fmt: skip
 """Every reason code a reject can carry."""
 
-BIDI_CONTROLS: Final = frozenset("\u061c\u200e\u200f\u202a\u202b\u202c\u202d\u202e\u2066\u2067\u2068\u2069")
+BIDI_CONTROLS: Final = frozenset(
+    "\u061c\u200e\u200f\u202a\u202b\u202c\u202d\u202e\u2066\u2067\u2068\u2069"
+)
 
 
 def is_clean(text: str) -> bool:
-    """Tell whether a text can be shown: no control, bidi or surrogate character.
+    r"""Tell whether a text can be shown: no control, bidi or surrogate character.
 
-    >>> is_clean("张三 A-1"), is_clean("a\\u202eb")
+    >>> is_clean("张三 A-1"), is_clean("a\u202eb")
     (True, False)
     """
     return text.isprintable() and not BIDI_CONTROLS.intersection(text)

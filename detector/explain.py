@@ -55,10 +55,15 @@ def _bulk(bulk: BulkEvidence, usual: Range, peers: Range) -> Both:
     what_en, what_zh = _QUANTITY[bulk.quantity]
     when_en, when_zh = _WINDOW[bulk.window]
     return (
-        f"Read {bulk.observed:,} {what_en} {when_en}; usual on such a day is "
-        f"{usual[0]:,}-{usual[1]:,}, for colleagues {peers[0]:,}-{peers[1]:,}.",
-        f"{when_zh}读取了{bulk.observed:,}{what_zh}；本人此类日子通常为{usual[0]:,}~{usual[1]:,}，"
-        f"同组同事为{peers[0]:,}~{peers[1]:,}。",
+        (
+            f"Read {bulk.observed:,} {what_en} {when_en}; usual on such a day is "
+            f"{usual[0]:,}-{usual[1]:,}, for colleagues {peers[0]:,}-{peers[1]:,}."
+        ),
+        (
+            f"{when_zh}读取了{bulk.observed:,}{what_zh}；"
+            f"本人此类日子通常为{usual[0]:,}~{usual[1]:,}，"
+            f"同组同事为{peers[0]:,}~{peers[1]:,}。"
+        ),
     )
 
 
@@ -85,8 +90,10 @@ def _branch(branch: BranchEvidence) -> Both:
     own, peers = _percent(branch.share), _percent(branch.peer_share)
     n = branch.n_customers
     return (
-        f"Looked at {n:,} {'customer' if n == 1 else 'customers'} of {where_en}; "
-        f"works there on about {own} of days, colleagues on {peers}.",
+        (
+            f"Looked at {n:,} {'customer' if n == 1 else 'customers'} of {where_en}; "
+            f"works there on about {own} of days, colleagues on {peers}."
+        ),
         f"查看了{where_zh}的{n:,}名客户；本人约{own}的工作日涉及该处，同事约{peers}。",
     )
 

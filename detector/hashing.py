@@ -19,9 +19,7 @@ _ONE = np.uint64(1)  # 63 bits: kernels then need no unsigned arithmetic
 
 
 @kernel
-def _hash_ragged(
-    text: NDArray[np.uint8], ends: NDArray[np.int64], out: NDArray[np.int64]
-) -> None:
+def _hash_ragged(text: NDArray[np.uint8], ends: NDArray[np.int64], out: NDArray[np.int64]) -> None:
     start = 0
     for row in range(ends.size):
         end = ends[row]

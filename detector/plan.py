@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -74,8 +75,8 @@ def build_plan(
         keep_ledger: report every closed day in ``Step.closed``; used by fitting.
     """
     arrays = builtin_arrays() if artifact is None else artifact.arrays
-    manifest = {"roles": [SERVICE_ROLE], "branches": [], "threshold": None}
-    manifest = manifest if artifact is None else artifact.manifest
+    blank: Mapping[str, Any] = {"roles": [SERVICE_ROLE], "branches": [], "threshold": None}
+    manifest = blank if artifact is None else artifact.manifest
     roles = {name: row for row, name in enumerate(manifest["roles"])}
     branches = _branch_rows(reference, manifest["branches"])
     clock, notices = clock_tables(
@@ -142,7 +143,7 @@ def _widened(array: NDArray[np.generic], n_branches: int) -> NDArray[np.generic]
 
 def _model(
     arrays: Mapping[str, NDArray[np.generic]],
-    manifest: Mapping[str, list[str]],
+    manifest: Mapping[str, Any],
     reference: Reference,
     roles: Mapping[str, int],
     branches: Mapping[str, int],

@@ -152,7 +152,9 @@ def _read(path: Path) -> dict[str, Any]:
         return tomllib.loads(path.read_text("utf-8"))
     except OSError as error:
         hint = "Check path and rights"
-        raise PolicyError(f"cannot be read ({error.strerror})", where=str(path), hint=hint) from None
+        raise PolicyError(
+            f"cannot be read ({error.strerror})", where=str(path), hint=hint
+        ) from None
     except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
         raise PolicyError(f"is not TOML: {error}", where=str(path), hint="Mend it") from None
 
@@ -187,7 +189,9 @@ def _check(name: str, value: Any, base: Any, where: str) -> None:
         kind = "a number" if is_number else f"a {type(base).__name__}"
         _refuse(name, value, f"Expected {kind}, such as {base!r}", where)
     if is_number:
-        low, high = _NUMBER_RANGES[re.sub(r"^detectors\.\w+\.threshold$", "detectors.*.threshold", name)]
+        low, high = _NUMBER_RANGES[
+            re.sub(r"^detectors\.\w+\.threshold$", "detectors.*.threshold", name)
+        ]
         if not low <= value <= high:
             _refuse(name, value, f"Allowed: {low:g} to {high:g}", where)
     if name in _DURATION_RANGES_NS:

@@ -147,7 +147,7 @@ def _read_table(folder: Path, name: str, digest: hashlib.blake2b) -> list[_Row]:
 def _parsed(path: Path, content: bytes) -> tuple[list[str], list[dict[str, str]]]:
     try:
         if path.suffix == ".parquet":
-            import pyarrow.parquet as pq  # noqa: PLC0415  only for those who use it
+            import pyarrow.parquet as pq
 
             table = pq.read_table(io.BytesIO(content))
             rows = table.to_pylist()

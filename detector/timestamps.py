@@ -14,6 +14,7 @@ from detector.state.layout import I64, U8
 
 NOT_A_TIME = -(2**63)
 _SECOND_NS = 1_000_000_000
+_NO_OFFSET = 1_000_000
 _LIMIT_NS = 2**62  # about the year 2116
 _EPOCH_NS = {"epoch_s": _SECOND_NS, "epoch_ms": 1_000_000, "epoch_us": 1_000, "epoch_ns": 1}
 _MONTH_DAYS = np.array([31, 28, 31, 30, 31, 30, 31, 31, 30, 31, 30, 31], dtype=np.int64)
@@ -47,48 +48,55 @@ def _offset_s(text: U8, start: int) -> int:
     if text.size == start + 1 and text[start] in (90, 122):
         return 0
     if text.size != start + 6 or text[start] not in (43, 45) or text[start + 3] != 58:
-        return 1_000_000
+        return _NO_OFFSET
     hours, minutes = _number(text, start + 1, start + 3), _number(text, start + 4, start + 6)
     if hours < 0 or hours > 23 or minutes < 0 or minutes > 59:
-        return 1_000_000
+        return _NO_OFFSET
     seconds = hours * 3600 + minutes * 60
     return seconds if text[start] == 43 else -seconds
 
 
 @kernel
-def _parse_iso(text: U8) -> int:
-    """Parse YYYY-MM-DDTHH:MM:SS[.f](Z|±HH:MM); NOT_A_TIME if it is anything else."""
-    if text.size < 20 or text[4] != 45 or text[7] != 45 or text[13] != 58 or text[16] != 58:
-        return NOT_A_TIME
-    if text[10] not in (84, 32):
-        return NOT_A_TIME
+def _date_days(text: U8) -> int:
+    """Read YYYY-MM-DD as days since 1970-01-01; NOT_A_TIME if it is no date."""
     year, month, day = _number(text, 0, 4), _number(text, 5, 7), _number(text, 8, 10)
-    hour, minute, second = _number(text, 11, 13), _number(text, 14, 16), _number(text, 17, 19)
-    if year < 1700 or year > 2100 or month < 1 or month > 12 or day < 1:
+    separated = text[4] == 45 and text[7] == 45 and text[10] in (84, 32)
+    if not separated or year < 1700 or year > 2100 or month < 1 or month > 12:
         return NOT_A_TIME
     is_leap = (year % 4 == 0 and year % 100 != 0) or year % 400 == 0
-    if day > _MONTH_DAYS[month - 1] + (1 if is_leap and month == 2 else 0):
+    last = _MONTH_DAYS[month - 1] + (1 if is_leap and month == 2 else 0)
+    return _days_since_epoch(year, month, day) if 1 <= day <= last else NOT_A_TIME
+
+
+@kernel
+def _time_s(text: U8) -> int:
+    """Read HH:MM:SS at its place as seconds; NOT_A_TIME if it is no time of day."""
+    hour, minute, second = _number(text, 11, 13), _number(text, 14, 16), _number(text, 17, 19)
+    fits = 0 <= hour <= 23 and 0 <= minute <= 59 and 0 <= second <= 59
+    if not fits or text[13] != 58 or text[16] != 58:
         return NOT_A_TIME
-    if hour < 0 or hour > 23 or minute < 0 or minute > 59 or second < 0 or second > 59:
+    return hour * 3600 + minute * 60 + second
+
+
+@kernel
+def _parse_iso(text: U8) -> int:
+    """Parse YYYY-MM-DDTHH:MM:SS[.f](Z|±HH:MM); NOT_A_TIME if it is anything else."""
+    if text.size < 20:
         return NOT_A_TIME
+    days, seconds = _date_days(text), _time_s(text)
     stop, fraction = 19, 0
     if text[19] == 46:
         stop = 20
         while stop < text.size and 48 <= text[stop] <= 57:
             stop += 1
-        digits = stop - 20
-        if digits < 1 or digits > 9:
-            return NOT_A_TIME
-        fraction = _number(text, 20, stop)
-        for _ in range(9 - digits):
+        fraction = _number(text, 20, min(stop, 29))
+        for _ in range(29 - stop):
             fraction *= 10
-    if stop >= text.size:
+    offset = _offset_s(text, stop) if stop < text.size else _NO_OFFSET
+    wrong_fraction = stop == 20 or stop > 29
+    if NOT_A_TIME in (days, seconds) or offset == _NO_OFFSET or wrong_fraction:
         return NOT_A_TIME
-    offset = _offset_s(text, stop)
-    if offset > 86_400:
-        return NOT_A_TIME
-    seconds = _days_since_epoch(year, month, day) * 86_400 + hour * 3600 + minute * 60 + second
-    return (seconds - offset) * _SECOND_NS + fraction
+    return (days * 86_400 + seconds - offset) * _SECOND_NS + fraction
 
 
 @kernel
@@ -131,10 +139,8 @@ def parse_one(value: object, formats: Sequence[str], zone: ZoneInfo | None) -> i
     1500000000
     """
     for name in formats:
-        if name in _EPOCH_NS:
-            parsed = _epoch(value, _EPOCH_NS[name])
-        else:
-            parsed = _text(value, name, zone)
+        unit_ns = _EPOCH_NS.get(name)
+        parsed = _text(value, name, zone) if unit_ns is None else _epoch(value, unit_ns)
         if parsed is not None:
             return parsed
     return None

@@ -70,7 +70,7 @@ def local_time(tables: ClockTables, branch_row: int, t_ns: int) -> tuple[int, in
 
 @kernel
 def _day_index(tables: ClockTables, day: int) -> int:
-    return min(max(day - tables.first_day, 0), tables.kind.shape[1] - 1)
+    return int(min(max(day - tables.first_day, 0), tables.kind.shape[1] - 1))
 
 
 @kernel
@@ -148,7 +148,9 @@ def _offset_changes(name: str) -> list[tuple[int, int]]:
 
 def _calendar_days(name: str, reference: Reference) -> U8:
     """(days,) kind of every day from FIRST_YEAR to LAST_YEAR."""
-    overrides = {day: kind for (calendar, day), kind in reference.calendar.items() if calendar == name}
+    overrides = {
+        day: kind for (calendar, day), kind in reference.calendar.items() if calendar == name
+    }
     is_rest = _rest_rule(name, known=bool(overrides))
     n_days = (date(LAST_YEAR + 1, 1, 1) - date(FIRST_YEAR, 1, 1)).days
     days = [date(FIRST_YEAR, 1, 1) + timedelta(days=i) for i in range(n_days)]
@@ -175,14 +177,14 @@ def _rest_rule(name: str, *, known: bool) -> Callable[[date], bool]:
             where="branches column calendar, or policy [clock] default_calendar",
             hint="Use an ISO country code, weekdays, none, or a name given in calendar.csv",
         )
-    import holidays  # noqa: PLC0415  takes a moment, and not every command needs it
+    import holidays
 
     country = holidays.country_holidays(name, years=range(FIRST_YEAR, LAST_YEAR + 1))
     return lambda day: not country.is_working_day(day)
 
 
 def _is_country(name: str) -> bool:
-    import holidays  # noqa: PLC0415  takes a moment, and not every command needs it
+    import holidays
 
     return name in holidays.list_supported_countries()
 
@@ -194,7 +196,7 @@ def first_unannounced_year(name: str, reference: Reference) -> int | None:
     """
     if name not in _NEEDS_ANNOUNCEMENT:
         return None
-    import holidays  # noqa: PLC0415  takes a moment, and not every command needs it
+    import holidays
 
     country = holidays.country_holidays(name, years=range(FIRST_YEAR, LAST_YEAR + 1))
     announced = {day.year for day in country.weekend_workdays}

@@ -102,7 +102,9 @@ def show_simulation(summary: SimulationSummary, out: Path, *, as_json: bool) -> 
 def show_findings(findings: dict[str, tuple[str, str | None]], *, as_json: bool) -> None:
     """Say of each file what it is and what is wrong."""
     if as_json:
-        print_json([{"file": f, "kind": kind, "error": text} for f, (kind, text) in findings.items()])
+        print_json(
+            [{"file": f, "kind": kind, "error": text} for f, (kind, text) in findings.items()]
+        )
         return
     for file, (kind, text) in findings.items():
         click.echo(f"{file}: {kind} ok" if text is None else text)

@@ -52,12 +52,11 @@ def fit(
     Returns:
         Arrays and manifest for ``write_artifact``.
     """
-    quiet = {"emit_from_ns": _NEVER_NS, "keep_ledger": True}
-    plan = build_plan(policy, None, reference, **quiet)
+    plan = _quiet_plan(policy, None, reference)
     first = run_history(batches(), plan)
     arrays, names = _priors(first, plan, reference)
     draft = Artifact(arrays, {**names, "threshold": None}, "draft")
-    second = run_history(batches(), build_plan(policy, draft, reference, **quiet))
+    second = run_history(batches(), _quiet_plan(policy, draft, reference))
     stratum = _stratum_of_lines(second, arrays, names)
     scores = _calibrate(second, stratum, arrays, policy)
     n_days = np.unique(second.day[:, DAY]).size
@@ -78,6 +77,11 @@ def fit(
     return arrays, manifest
 
 
+def _quiet_plan(policy: Policy, artifact: Artifact | None, reference: Reference) -> Plan:
+    """Return a plan that raises nothing and reports every closed day."""
+    return build_plan(policy, artifact, reference, emit_from_ns=_NEVER_NS, keep_ledger=True)
+
+
 def _mature_days(history: History, mature: NDArray[np.bool_]) -> int:
     """Count the local days on which somebody's score was mature."""
     return int(np.unique(history.day[mature, DAY]).size)
@@ -87,9 +91,8 @@ def _priors(history: History, plan: Plan, reference: Reference) -> tuple[Arrays,
     """Fit everything but the calibration."""
     builtin = builtin_arrays()
     groups = make_groups(history)
-    role_names = [SERVICE_ROLE] + sorted(
-        {group.role for group in groups if group.role and group.role != SERVICE_ROLE}
-    )
+    people = {group.role for group in groups if group.role and group.role != SERVICE_ROLE}
+    role_names = [SERVICE_ROLE, *sorted(people)]
     roles = {name: row for row, name in enumerate(role_names)}
     branches = {name: row for row, name in enumerate(history.branches, start=1)}
     mean, dispersion, spread = fit_counts(history, groups, _floats(builtin))

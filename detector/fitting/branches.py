@@ -35,7 +35,10 @@ def fit_branches(
     names = list(branches)
     row_of_key = dict(zip(hash_strings(names).tolist(), branches.values(), strict=True))
     visited = lookup(history.visits[:, 1], row_of_key, 0)
-    v_role, v_home = lookup(history.visits[:, 0], role_row, -1), lookup(history.visits[:, 0], home_row, 0)
+    v_role, v_home = (
+        lookup(history.visits[:, 0], role_row, -1),
+        lookup(history.visits[:, 0], home_row, 0),
+    )
 
     share = np.bincount(home, weights=days, minlength=n_branches)
     share += np.bincount(visited, weights=history.visit_days, minlength=n_branches)
@@ -58,7 +61,8 @@ def fit_branches(
 def _relation(home: I64, branch: I64, region: I32) -> I64:
     """0 home, 1 same region, 2 elsewhere or unknown."""
     same = (region[home] >= 0) & (region[home] == region[branch]) & (home > 0) & (branch > 0)
-    return np.where((home == branch) & (home > 0), 0, np.where(same, 1, 2))
+    kinds: I64 = np.where((home == branch) & (home > 0), 0, np.where(same, 1, 2))
+    return kinds
 
 
 def _relations(
@@ -82,7 +86,7 @@ def _relations(
     all_roles = (found[0] + fallback * _LEAN_DAYS) / (exposure[0] + _LEAN_DAYS)
     relation = (found + all_roles * _LEAN_DAYS) / (exposure + _LEAN_DAYS)
     relation[0], relation[:, 0] = all_roles, _FALLBACK[0]
-    return np.clip(relation, 1e-4, 10.0)
+    return np.asarray(np.clip(relation, 1e-4, 10.0))
 
 
 def _visit_shares(
@@ -96,7 +100,9 @@ def _visit_shares(
     role, home, days = people
     v_role, v_home, branch, visit_days = visits
     n = share.size
-    cells, inverse = np.unique(np.stack([v_role, v_home, branch], axis=1), axis=0, return_inverse=True)
+    cells, inverse = np.unique(
+        np.stack([v_role, v_home, branch], axis=1), axis=0, return_inverse=True
+    )
     total = np.bincount(inverse.reshape(-1), weights=visit_days, minlength=len(cells))
     exposure = np.zeros((role.max(initial=-1) + 2, n))
     np.add.at(exposure, (role + 1, home), days)

@@ -170,10 +170,7 @@ def _variances(user: I64, counts: F64, kind: I64) -> tuple[F64, F64, float]:
 def fit_hours(history: History, groups: list[Group], fallback: F64) -> F64:
     """(g, 2, 96) share of active days with work in a quarter, smoothed over neighbours."""
     bits = np.concatenate(
-        [
-            (history.day[:, [column]] >> np.arange(_HALF)) & 1
-            for column in (BINS_LOW, BINS_HIGH)
-        ],
+        [(history.day[:, [column]] >> np.arange(_HALF)) & 1 for column in (BINS_LOW, BINS_HIGH)],
         axis=1,
     ).astype(np.float64)
     smooth = 0.5 * bits + 0.25 * np.roll(bits, 1, axis=1) + 0.25 * np.roll(bits, -1, axis=1)
@@ -188,9 +185,7 @@ def fit_hours(history: History, groups: list[Group], fallback: F64) -> F64:
     return hours
 
 
-def fit_rest_share(
-    history: History, groups: list[Group], rest_days: F64, fallback: F64
-) -> F64:
+def fit_rest_share(history: History, groups: list[Group], rest_days: F64, fallback: F64) -> F64:
     """(g,) share of rest days worked.
 
     Args:

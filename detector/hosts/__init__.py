@@ -1,1 +1,1 @@
-
+"""Thin shells that own input, output and time."""

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
@@ -69,7 +70,7 @@ def before(batch: EventBatch, until_ns: int | None) -> EventBatch:
     if until_ns is None or bool((batch.event_time_ns < until_ns).all()):
         return batch
     rows = np.flatnonzero(batch.event_time_ns < until_ns)
-    kept = {}
+    kept: dict[str, Any] = {}
     for name in EventBatch.__slots__:
         column = getattr(batch, name)
         if isinstance(column, Coded):

@@ -80,7 +80,9 @@ def fingerprint(path: str) -> str:
     return digest.hexdigest() if path != "-" else "stdin"
 
 
-def read_lines(path: str, start: Position | None = None, max_line_bytes: int = 1_000_000) -> Iterator[Lines]:
+def read_lines(
+    path: str, start: Position | None = None, max_line_bytes: int = 1_000_000
+) -> Iterator[Lines]:
     """Yield the lines of an input from a position on.
 
     A line longer than ``max_line_bytes`` is cut to one byte more: decode then rejects it,
@@ -166,7 +168,7 @@ def _plain(stream: BinaryIO, name: str) -> Any:
     if name.endswith(".gz"):
         return gzip.GzipFile(fileobj=stream)
     if name.endswith(".zst"):
-        import zstandard  # noqa: PLC0415  only for those who use it
+        import zstandard
 
         return zstandard.ZstdDecompressor().stream_reader(stream, read_across_frames=True)
     return stream
@@ -220,8 +222,8 @@ def _csv_lines(stream: BinaryIO) -> Iterator[bytes]:
 
 
 def _parquet_lines(stream: BinaryIO) -> Iterator[bytes]:
-    import pyarrow as pa  # noqa: PLC0415  only for those who use it
-    import pyarrow.parquet as pq  # noqa: PLC0415
+    import pyarrow as pa
+    import pyarrow.parquet as pq
 
     try:
         table = pq.ParquetFile(stream)

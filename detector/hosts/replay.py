@@ -204,7 +204,9 @@ def _score_all(run: _Run, progress: Progress | None) -> None:
             run.save()
         if stop:
             hint = "run the same command with the same --store to go on"
-            raise InterruptedRunError(f"stopped by signal after {run.summary.events} events; {hint}")
+            raise InterruptedRunError(
+                f"stopped by signal after {run.summary.events} events; {hint}"
+            )
 
 
 def _score_chunk(run: _Run, chunk: Decoded) -> None:

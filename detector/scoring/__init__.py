@@ -1,1 +1,1 @@
-
+"""The statistics: features of the past → surprise. One small file per detector."""

@@ -83,7 +83,9 @@ def observed_count(day: I64, stat: int) -> int:
 
 
 @kernel
-def score_bulk(day: I64, surprise: F64, baseline: F32, model: Model, group: int, grown: int) -> None:
+def score_bulk(
+    day: I64, surprise: F64, baseline: F32, model: Model, group: int, grown: int
+) -> None:
     """Raise the day's raw bulk_read score where a count that has grown is a surprise.
 
     Args:

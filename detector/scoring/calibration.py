@@ -26,7 +26,7 @@ def calibrate(raw: float, knots_raw: F64, knots_surprise: F64) -> float:
     """
     low, high = 0, knots_raw.size - 1
     if raw <= knots_raw[0]:
-        return max(knots_surprise[0], 0.0)
+        return float(max(knots_surprise[0], 0.0))
     while high - low > 1:
         middle = (low + high) // 2
         if knots_raw[middle] <= raw:
@@ -36,4 +36,4 @@ def calibrate(raw: float, knots_raw: F64, knots_surprise: F64) -> float:
     width = knots_raw[high] - knots_raw[low]
     slope = (knots_surprise[high] - knots_surprise[low]) / width if width > 0.0 else 0.0
     surprise = knots_surprise[low] + slope * (raw - knots_raw[low])
-    return min(max(surprise, 0.0), MAX_SURPRISE)
+    return float(min(max(surprise, 0.0), MAX_SURPRISE))

@@ -55,7 +55,7 @@ def bank_share(model: Model, branch: int) -> float:
     """Return the share of the bank's actor-days that touch a branch."""
     if branch <= 0:
         return 1.0 / _UNKNOWN_BRANCHES
-    return max(model.branch_share[branch], 1e-4)
+    return float(max(model.branch_share[branch], 1e-4))
 
 
 @kernel
@@ -84,11 +84,13 @@ def own_share(visits: float, days: float, peers: float) -> float:
 def visit_size(model: Model, group: int, visits: float, size: float) -> float:
     """Expect so many customers in a visit of this actor to this branch."""
     prior = model.visit_size[group, 0]
-    return (_SIZE_VISITS * prior + visits * size) / (_SIZE_VISITS + visits)
+    return float((_SIZE_VISITS * prior + visits * size) / (_SIZE_VISITS + visits))
 
 
 @kernel
-def branch_surprise(n_customers: int, share: float, bank: float, size: float, spread: float) -> float:
+def branch_surprise(
+    n_customers: int, share: float, bank: float, size: float, spread: float
+) -> float:
     """Score one foreign branch: log ratio of the visit, plus the tail of its size."""
     ratio = max(math.log10(bank / share), 0.0)
     if n_customers <= 1:
@@ -97,9 +99,7 @@ def branch_surprise(n_customers: int, share: float, bank: float, size: float, sp
 
 
 @kernel
-def away_surprise(
-    n_customers: int, baseline: F32, model: Model, group: int
-) -> float:
+def away_surprise(n_customers: int, baseline: F32, model: Model, group: int) -> float:
     """Score all foreign branches of the day together."""
     away = np.float64(baseline[DAYS_AWAY])
     share = own_share(away, np.float64(baseline[DAYS_SEEN]), model.away_share[group])

@@ -42,7 +42,7 @@ _LEAST_SHARE = 1e-5
 @kernel
 def has_bin(day: I64, low: int, quarter: int) -> bool:
     """Read one of the 96 bits that start in column ``low``."""
-    return (day[low + quarter // _HALF] >> (quarter % _HALF)) & 1 == 1
+    return bool((day[low + quarter // _HALF] >> (quarter % _HALF)) & 1 == 1)
 
 
 @kernel
@@ -138,5 +138,3 @@ def learn_hours(day: I64, hours: U16, baseline: F32, weight: float) -> None:
         seen = 0.5 * has_bin(day, BINS_LOW, quarter) + 0.25 * before + 0.25 * after
         old = hours[kind, quarter] / _FULL
         hours[kind, quarter] = int((old + rate * (seen - old)) * _FULL + 0.5)
-
-

@@ -45,6 +45,7 @@ from detector.state.layout import (
     DAY,
     DUPLICATES,
     EVENTS,
+    F32,
     F64,
     FIRED,
     FIRST_DAY,
@@ -106,7 +107,13 @@ def has_room(tables: Tables) -> bool:
 
 @kernel
 def score_rows(
-    tables: Tables, rows: Rows, first: int, model: Model, clock: ClockTables, limits: Limits, out: Out
+    tables: Tables,
+    rows: Rows,
+    first: int,
+    model: Model,
+    clock: ClockTables,
+    limits: Limits,
+    out: Out,
 ) -> int:
     """Score rows from ``first`` on; return the row at which the tables must grow, or n."""
     for row in range(first, rows.time_ns.size):
@@ -195,8 +202,14 @@ def extract(
 
 @kernel
 def count_windows(
-    tables: Tables, rows: Rows, row: int, me: I64, in_order: bool, limits: Limits, window: I64,
-    scratch: I64
+    tables: Tables,
+    rows: Rows,
+    row: int,
+    me: I64,
+    in_order: bool,
+    limits: Limits,
+    window: I64,
+    scratch: I64,
 ) -> None:
     """Enter a row into its actor's tail; ``window`` receives its 10 min and 1 h counts."""
     arena = tables.arena
@@ -215,9 +228,7 @@ def count_windows(
 
 
 @kernel
-def note_customer(
-    tables: Tables, rows: Rows, row: int, slot: int, day: int, limits: Limits
-) -> int:
+def note_customer(tables: Tables, rows: Rows, row: int, slot: int, day: int, limits: Limits) -> int:
     """Note the row's customer on its day; return 1 if it is new on that day."""
     key = rows.customer_pair[row]
     if rows.customer[row] == 0:
@@ -283,7 +294,7 @@ def score(
 
 
 @kernel
-def combine(surprise: F64, baseline: object, model: Model, group: int, limits: Limits) -> None:
+def combine(surprise: F64, baseline: F32, model: Model, group: int, limits: Limits) -> None:
     """Calibrate each detector's day maximum, add them up (Fisher), calibrate the sum."""
     days = np.float64(baseline[WEIGHTS]) + np.float64(baseline[WEIGHTS + 1])
     stratum = 2 * model.stratum[group] + (1 if days >= limits.mature_days else 0)
@@ -308,7 +319,7 @@ def fired_bits(surprise: F64, limits: Limits) -> int:
             bits |= 1 << detector
         if surprise[CALIBRATED + detector] > surprise[CALIBRATED + best]:
             best = detector
-    return bits if bits else 1 << best
+    return bits or 1 << best
 
 
 @kernel

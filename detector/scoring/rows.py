@@ -50,7 +50,10 @@ def rows_of(batch: EventBatch, plan: Plan) -> Rows:
 
 
 def _taken(
-    column: Coded, value_of: Callable[[str], int], missing: int, dtype: type[_T],
+    column: Coded,
+    value_of: Callable[[str], int],
+    missing: int,
+    dtype: type[_T],
 ) -> NDArray[_T]:
     """Look each distinct text up once; code -1 picks the last entry, "missing"."""
     table = np.array([*map(value_of, column.values), missing], dtype=dtype)

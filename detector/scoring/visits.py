@@ -18,7 +18,6 @@ from detector.scoring.model import Limits, Model, Rows
 from detector.state.layout import (
     BEST_BRANCH,
     BRANCH_LIMIT,
-    BranchPairs,
     DAY,
     DAYS_SEEN,
     F64,
@@ -32,6 +31,7 @@ from detector.state.layout import (
     N_CLOSED,
     RAW,
     ROLE,
+    BranchPairs,
     Tables,
 )
 from detector.state.tables import add_branch, find_cell
@@ -97,9 +97,7 @@ def count_visit(
         if me[N_BRANCH_PAIRS] >= limits.max_branches:
             tables.counts[BRANCH_LIMIT] += 1
             return -1
-        add_branch(
-            pairs, tables.counts, cell, rows.branch_pair[row], branch, slot, me[N_CLOSED]
-        )
+        add_branch(pairs, tables.counts, cell, rows.branch_pair[row], branch, slot, me[N_CLOSED])
         me[N_BRANCH_PAIRS] += 1
         pairs.row[cell] = max(rows.branch[row], 0)
     fold_visits(pairs, cell, me, tables.actors.day[slot], model.decay, limits.flagged_weight)
@@ -110,7 +108,9 @@ def count_visit(
 
 
 @kernel
-def count_today(pairs: BranchPairs, cell: int, day: I64, new_customer: int, is_foreign: bool) -> int:
+def count_today(
+    pairs: BranchPairs, cell: int, day: I64, new_customer: int, is_foreign: bool
+) -> int:
     """Count a customer at a branch on a day; a visit counts one even without a customer."""
     parity = day[DAY] & 1
     added = new_customer

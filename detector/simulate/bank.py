@@ -128,9 +128,7 @@ def _leaves(n: int, days: int, rng: np.random.Generator) -> Ints:
     return np.stack([first, first + rng.integers(*p.LEAVE_DAYS, n)], axis=1)
 
 
-def _covers(
-    homes: Ints, role: Ints, config: p.SimulationConfig, rng: np.random.Generator
-) -> Ints:
+def _covers(homes: Ints, role: Ints, config: p.SimulationConfig, rng: np.random.Generator) -> Ints:
     n = homes.size
     eligible = (role >= 0) & (homes > 0) & (rng.random(n) < p.COVER_SHARE)
     first = np.where(eligible, rng.integers(0, config.days, n), NEVER)
@@ -144,7 +142,9 @@ def _campaigns(config: p.SimulationConfig, rng: np.random.Generator) -> Floats:
         first = int(rng.integers(0, config.days))
         factor[branch, first : first + int(rng.integers(*p.CAMPAIGN_DAYS))] = p.CAMPAIGN_FACTOR
     for day in range(config.days):
-        if (config.start + timedelta(days=day + 2)).month != (config.start + timedelta(days=day)).month:
+        if (config.start + timedelta(days=day + 2)).month != (
+            config.start + timedelta(days=day)
+        ).month:
             factor[:, day] *= p.MONTH_END_FACTOR
     return factor
 
@@ -161,7 +161,7 @@ def _places(branches: int) -> tuple[list[str], list[str], list[str]]:
 
 
 def _rest_days(calendar: str, config: p.SimulationConfig) -> NDArray[np.bool_]:
-    import holidays  # noqa: PLC0415  takes a moment
+    import holidays
 
     days = [config.start + timedelta(days=i) for i in range(config.days + 1)]
     country = holidays.country_holidays(calendar, years={day.year for day in days})
@@ -180,7 +180,7 @@ def customer_name(customer: int) -> str:
 
 def utc_offset_s(zone: str, day: date) -> int:
     """Return local minus UTC at noon of a day."""
-    from datetime import datetime  # noqa: PLC0415  the module's namespace holds dates only
+    from datetime import datetime
 
     offset = datetime(day.year, day.month, day.day, 12, tzinfo=ZoneInfo(zone)).utcoffset()
     return 0 if offset is None else int(offset.total_seconds())

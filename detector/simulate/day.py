@@ -98,7 +98,8 @@ def _seconds(bank: Bank, user: Ints, rng: np.random.Generator) -> Floats:
     first, last = p.LUNCH_HOURS
     lunch = (hour >= first) & (hour < last) & (rng.random(user.size) > p.LUNCH_FACTOR)
     again = start[user] + hours[user] * rng.random(user.size)
-    return np.where(lunch, again, hour) * _HOUR_S
+    seconds: Floats = np.where(lunch, again, hour) * _HOUR_S
+    return seconds
 
 
 def _record_branch(bank: Bank, role: Ints, place: Ints, rng: np.random.Generator) -> Ints:
@@ -123,7 +124,9 @@ def _actions(role: Ints, rng: np.random.Generator) -> tuple[Ints, Ints]:
     action[u < 0.5 * list_share] = LIST
     is_export = rng.random(role.size) < export_share
     action[is_export] = EXPORT
-    drawn = np.ceil(list_records * rng.lognormal(0.0, 0.6, role.size) * np.where(is_export, 2.0, 1.0))
+    drawn = np.ceil(
+        list_records * rng.lognormal(0.0, 0.6, role.size) * np.where(is_export, 2.0, 1.0)
+    )
     volume = np.isin(action, (SEARCH, LIST, EXPORT))
     cap = np.where(is_export, 10**6, p.QUERY_CAP * 5)
     return action, np.where(volume, np.minimum(drawn, cap), 1).astype(np.int64)

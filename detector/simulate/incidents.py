@@ -41,7 +41,9 @@ def plan_incidents(bank: Bank, rng: np.random.Generator) -> list[Incident]:
 def _culprits(bank: Bank, kind: str, taken: set[int], rng: np.random.Generator) -> list[int]:
     """Choose people who can do it."""
     people = np.flatnonzero(~bank.is_service)
-    settled = (bank.transfer_day == 10**6) & (bank.cover[:, 1] == 10**6) & (bank.leave[:, 0] == 10**6)
+    settled = (
+        (bank.transfer_day == 10**6) & (bank.cover[:, 1] == 10**6) & (bank.leave[:, 0] == 10**6)
+    )
     fitting = people[settled[people] & (bank.hired_day[people] < 0) & (bank.home[people] > 0)]
     if kind == "service_misuse":
         fitting = np.flatnonzero(bank.is_service)

@@ -1,1 +1,1 @@
-
+"""What is remembered of each actor, as plain arrays."""

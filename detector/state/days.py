@@ -92,9 +92,7 @@ def customers_30d(me: I64, ring: I32) -> int:
 
 
 @kernel
-def count_customer(
-    pairs: CustomerPairs, cell: int, me: I64, ring: I32, day: int
-) -> int:
+def count_customer(pairs: CustomerPairs, cell: int, me: I64, ring: I32, day: int) -> int:
     """Note a customer on a local day; return 1 if it is new on that day."""
     last = pairs.last_day[cell]
     if day == last or day == pairs.previous_day[cell]:

@@ -95,11 +95,14 @@ def tables_from(arrays: Mapping[str, NDArray[np.generic]]) -> Tables:
     parts: list[Any] = []
     for part in Tables._fields[:-1]:
         kind = type(getattr(blank, part))
-        columns = [_column(arrays, f"{part}.{name}", getattr(blank, part), name) for name in kind._fields]
+        columns = [
+            _column(arrays, f"{part}.{name}", getattr(blank, part), name) for name in kind._fields
+        ]
         parts.append(kind(*columns))
     if "counts" not in arrays or arrays["counts"].shape != blank.counts.shape:
         raise SnapshotError("is missing or foreign", where="counts", hint=_REMEDY)
-    return Tables(*parts, counts=np.asarray(arrays["counts"], dtype=np.int64))
+    parts.append(np.asarray(arrays["counts"], dtype=np.int64))
+    return Tables(*parts)
 
 
 def _column(

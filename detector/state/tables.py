@@ -5,6 +5,7 @@ from __future__ import annotations
 from detector.compiled import kernel
 from detector.state.layout import (
     HOME,
+    I64,
     N_ACTORS,
     N_BRANCHES,
     N_PAIRS,
@@ -13,7 +14,6 @@ from detector.state.layout import (
     Actors,
     BranchPairs,
     CustomerPairs,
-    I64,
 )
 
 NOT_FOUND = -1

@@ -134,7 +134,7 @@ def make_room(arena: Arena, counts: I64, me: I64, keep_ns: int, max_rows: int) -
 def is_duplicate(arena: Arena, me: I64, event: int) -> bool:
     """Tell whether this event id is already in the tail."""
     base = me[CHUNK]
-    for row in range(base + me[TAIL_START], base + me[TAIL_END]):  # noqa: SIM110  compiled loop
+    for row in range(base + me[TAIL_START], base + me[TAIL_END]):
         if arena.event[row] == event:
             return True
     return False

@@ -32,7 +32,10 @@ class Store(Protocol):
         ...
 
     def commit(
-        self, checkpoint: Checkpoint, alerts: Iterable[Alert], pages: Iterable[tuple[str, int, bytes]]
+        self,
+        checkpoint: Checkpoint,
+        alerts: Iterable[Alert],
+        pages: Iterable[tuple[str, int, bytes]],
     ) -> None:
         """Save alerts, changed pages and position in one transaction.
 

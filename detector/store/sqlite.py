@@ -93,10 +93,7 @@ class SqliteStore:
         db = self._db
         db.execute("begin immediate")
         try:
-            held = self.last_checkpoint()
-            if held is not None and held.number >= checkpoint.number:
-                what = f"holds checkpoint {held.number}, refused older {checkpoint.number}"
-                raise self._error(what, "Another worker went on; start again from the store")
+            self._refuse_older(checkpoint)
             db.executemany(_UPSERT_ALERT, (_alert_row(alert) for alert in alerts))
             db.executemany("insert or replace into state_page values (?, ?, ?)", pages)
             self._drop_surplus(checkpoint.facts.get("layout", {}))
@@ -109,10 +106,18 @@ class SqliteStore:
             db.execute("commit")
         except sqlite3.DatabaseError as error:
             db.execute("rollback")
-            raise self._error(f"cannot be written ({error})", "Check disk space and rights") from None
+            raise self._error(
+                f"cannot be written ({error})", "Check disk space and rights"
+            ) from None
         except BaseException:
             db.execute("rollback")
             raise
+
+    def _refuse_older(self, checkpoint: Checkpoint) -> None:
+        held = self.last_checkpoint()
+        if held is not None and held.number >= checkpoint.number:
+            what = f"holds checkpoint {held.number}, refused older {checkpoint.number}"
+            raise self._error(what, "Another worker went on; start again from the store")
 
     def _drop_surplus(self, layout: dict[str, Any]) -> None:
         """Forget pages beyond the end of an array that has become shorter."""
