@@ -154,7 +154,7 @@ def _records(stream: BinaryIO, name: str, source: str, limit: int) -> Iterator[b
         elif name.endswith(".parquet"):
             yield from _parquet_lines(stream)
         else:
-            yield from _text_lines(_plain(stream, name), limit)
+            yield from _text_lines(_blocks(stream, name), limit)
     except (EOFError, zlib.error, gzip.BadGzipFile) as error:
         hint = "All whole lines before the cut have been read. Fetch the file again"
         raise SourceError(f"is cut or damaged ({error})", where=source, hint=hint) from None
@@ -163,35 +163,39 @@ def _records(stream: BinaryIO, name: str, source: str, limit: int) -> Iterator[b
         raise SourceError(f"cannot be read ({error})", where=source, hint=hint) from None
 
 
-def _plain(stream: BinaryIO, name: str) -> Any:
-    """Return the stream without its compression."""
-    if name.endswith(".gz"):
-        return gzip.GzipFile(fileobj=stream)
+def _blocks(stream: BinaryIO, name: str) -> Iterator[bytes]:
+    """Yield the content of a stream, without its compression, as far as it goes."""
     if name.endswith(".zst"):
-        import zstandard
-
-        return zstandard.ZstdDecompressor().stream_reader(stream, read_across_frames=True)
-    return stream
-
-
-def _blocks(stream: Any) -> Iterator[bytes]:
-    """Read blocks; zstd's errors become those of gzip."""
-    while True:
-        try:
-            block = stream.read(_BLOCK_BYTES)
-        except Exception as error:
-            if type(error).__name__ == "ZstdError":
-                raise EOFError(str(error)) from None
-            raise
-        if not block:
-            return
+        yield from _zstd_blocks(stream)
+        return
+    plain: Any = gzip.GzipFile(fileobj=stream) if name.endswith(".gz") else stream
+    while block := plain.read1(_BLOCK_BYTES):
         yield block
 
 
-def _text_lines(stream: Any, limit: int) -> Iterator[bytes]:
+def _zstd_blocks(stream: BinaryIO) -> Iterator[bytes]:
+    """Decompress frame after frame; a frame that does not end is an error, not an end."""
+    import zstandard
+
+    decompressor = zstandard.ZstdDecompressor()
+    frame, fed = decompressor.decompressobj(), False
+    try:
+        while block := stream.read(_BLOCK_BYTES // 8):
+            while block:
+                yield frame.decompress(block)
+                block, fed = frame.unused_data, True
+                if frame.eof:
+                    frame, fed = decompressor.decompressobj(), False
+    except zstandard.ZstdError as error:
+        raise EOFError(str(error)) from None
+    if fed:
+        raise EOFError("the last frame does not end")
+
+
+def _text_lines(blocks: Iterator[bytes], limit: int) -> Iterator[bytes]:
     """Split blocks into lines; the rest of an overlong line is dropped as it comes."""
     rest, overlong = b"", False
-    for block in _blocks(stream):
+    for block in blocks:
         lines = block.split(b"\n")
         if overlong:
             if len(lines) == 1:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import signal
 import time
 from collections import Counter
@@ -25,7 +26,7 @@ from detector.reference import load_reference
 from detector.state.snapshot import VERSION, ChangedPages, arrays_of, layout_of
 from detector.store import Checkpoint, Store, open_store
 
-_CHECKPOINT_EVERY_S = 10.0
+_CHECKPOINT_EVERY_S = 5.0
 _N_TOP = 5
 
 Progress = Callable[[int, int], None]
@@ -34,6 +35,19 @@ Progress = Callable[[int, int], None]
 
 class InterruptedRunError(DetectorError):
     """The run was asked to stop; what is done has been saved."""
+
+
+def _checkpoint_every_s() -> float:
+    """Seconds between checkpoints: a setting of the operator, not of a run."""
+    text = os.environ.get("DETECTOR_CHECKPOINT_EVERY_S", str(_CHECKPOINT_EVERY_S))
+    try:
+        seconds = float(text)
+    except ValueError:
+        seconds = -1.0
+    if not seconds >= 0.0:
+        where, hint = "DETECTOR_CHECKPOINT_EVERY_S", "Give seconds, such as 5"
+        raise SourceError(f"is no number of seconds: {text!r}", where=where, hint=hint)
+    return seconds
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,7 +64,7 @@ class ReplayOptions:
     alerts: Path | None = None
     rejects: Path | None = None
     store: str | None = None
-    checkpoint_every_s: float = _CHECKPOINT_EVERY_S
+    checkpoint_every_s: float = field(default_factory=_checkpoint_every_s)
 
 
 @dataclass(slots=True)

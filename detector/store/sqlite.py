@@ -36,12 +36,19 @@ class SqliteStore:
         try:
             os.close(os.open(path, os.O_CREAT | os.O_RDWR, 0o600))
             self._db = sqlite3.connect(path, timeout=_BUSY_TIMEOUT_S, isolation_level=None)
-            self._db.execute("pragma journal_mode = wal")
-            self._db.execute("pragma synchronous = normal")
-            self._migrate()
         except (sqlite3.DatabaseError, OSError) as error:
             self._lock.close()
             raise self._error(f"cannot be used ({error})", "Name another file") from None
+        try:
+            self._db.execute("pragma journal_mode = wal")
+            self._db.execute("pragma synchronous = normal")
+            self._migrate()
+        except sqlite3.DatabaseError as error:
+            self.close()
+            raise self._error(f"cannot be used ({error})", "Name another file") from None
+        except StoreError:
+            self.close()
+            raise
 
     def _locked(self) -> Any:
         """Take the lock; the system frees it even after kill -9."""

@@ -1,0 +1,49 @@
+# The four commands: make demo, make test, make bench, make clean.
+
+PYTHON ?= python3
+BIN := .venv/bin
+STAMP := .venv/.installed
+
+.PHONY: help demo test check bench constraints clean
+
+help:
+	@echo "make demo         simulate a bank, fit, replay, show what was found"
+	@echo "make test         install what the tests need, run everything, one summary"
+	@echo "make bench        throughput and memory, as ratios in one run"
+	@echo "make constraints  pin the newest versions pyproject.toml allows"
+	@echo "make clean        remove everything made here"
+
+$(STAMP): constraints.txt pyproject.toml
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || \
+	  { echo "error: $(PYTHON) is older than 3.11. Install Python 3.11 and run: make PYTHON=python3.11"; exit 1; }
+	$(PYTHON) -m venv .venv
+	$(BIN)/python -m pip install --quiet --require-hashes -r constraints.txt
+	$(BIN)/python -m pip install --quiet --no-deps --no-build-isolation -e .
+	@touch $@
+
+$(STAMP)-dev: $(STAMP) constraints-dev.txt
+	$(BIN)/python -m pip install --quiet --require-hashes -r constraints-dev.txt
+	@touch $@
+
+demo: $(STAMP)
+	@$(BIN)/detector demo --dir demo
+
+test: $(STAMP)-dev
+	@$(BIN)/python tests/run.py
+
+check: $(STAMP)-dev
+	@$(BIN)/python tests/run.py --static
+
+bench: $(STAMP)
+	@$(BIN)/python tests/performance/bench.py
+
+constraints:
+	$(BIN)/python -m pip install --quiet pip-tools
+	for suffix in "" -dev; do \
+	  $(BIN)/pip-compile --quiet --upgrade --generate-hashes --no-emit-index-url --no-emit-trusted-host \
+	    --no-emit-find-links --no-header --no-annotate --allow-unsafe --all-build-deps --strip-extras \
+	    $$([ -z "$$suffix" ] || echo --extra dev) --output-file constraints$$suffix.txt pyproject.toml; \
+	done
+
+clean:
+	rm -rf .venv demo bench-data build dist *.egg-info .pytest_cache .mypy_cache .ruff_cache .hypothesis

@@ -1,0 +1,43 @@
+"""Run every check, one after the other, and close with one summary."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+_BIN = Path(sys.executable).parent
+_STATIC = {
+    "ruff": ["ruff", "check", "."],
+    "format": ["ruff", "format", "--check", "."],
+    "types": ["mypy"],
+    "layers": ["lint-imports", "--no-cache"],
+}
+_TESTS = {
+    "tests": ["pytest", "-q"],
+    "docstrings": ["pytest", "-q", "--doctest-modules", "detector"],
+    "uncompiled": ["pytest", "-q", "-m", "uncompiled"],
+}
+
+
+def main() -> int:
+    """Return 0 if everything is green."""
+    parts = _STATIC if "--static" in sys.argv[1:] else {**_STATIC, **_TESTS}
+    results = {}
+    for name, command in parts.items():
+        environment = dict(os.environ)
+        if name == "uncompiled":
+            environment["NUMBA_DISABLE_JIT"] = "1"
+        started = time.monotonic()
+        done = subprocess.run([str(_BIN / command[0]), *command[1:]], env=environment, check=False)
+        results[name] = (done.returncode, time.monotonic() - started)
+    print("\nsummary")
+    for name, (code, seconds) in results.items():
+        print(f"  {name:12} {'ok' if code == 0 else 'FAILED':6} {seconds:6.1f} s")
+    return int(any(code for code, _ in results.values()))
+
+
+if __name__ == "__main__":
+    sys.exit(main())

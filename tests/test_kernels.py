@@ -1,0 +1,219 @@
+"""Each compiled kernel equals its naive twin."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from detector.scoring.calibration import calibrate
+from detector.scoring.negative_binomial import log_gamma, upper_tail_surprise
+from detector.scoring.off_hours import quarter_share
+from detector.state.days import customers_30d
+from detector.state.layout import (
+    COUNTS_1H,
+    COUNTS_10M,
+    CUSTOMERS,
+    DAY,
+    EVENTS,
+    PEAKS,
+    RECORDS,
+    RING_CUSTOMERS,
+    RING_EVENTS,
+    RING_RECORDS,
+    VOLUME,
+    WEIGHTS,
+)
+from detector.state.tables import find_actor
+from detector.state.tail import sort_in_place
+from detector.timestamps import NOT_A_TIME, parse_iso
+from tests import naive
+from tests.streams import MONDAY, event, plan_of, run
+
+ZONE = "Asia/Shanghai"
+TEN_MINUTES_NS, HOUR_NS = 600 * 10**9, 3_600 * 10**9
+PLAN = plan_of(min_score=30.0)
+
+
+@st.composite
+def one_actor(draw: st.DrawFn) -> list[dict[str, Any]]:
+    """One person, dense enough that windows fill, empty and meet late rows."""
+    clock, events = MONDAY, []
+    for number in range(draw(st.integers(1, 50))):
+        clock += timedelta(seconds=draw(st.sampled_from([0, 1, 60, 599, 600, 601, 3_599, 3_600])))
+        if draw(st.integers(0, 30)) == 0:
+            clock += timedelta(days=draw(st.integers(1, 40)))
+        late = timedelta(seconds=draw(st.sampled_from([0, 0, 0, 1, 500, 3_000, 7_000])))
+        customer = draw(st.sampled_from([None, "c1", "c2", "c3", f"n{number}"]))
+        action, records = draw(st.sampled_from([("read", 1), ("list", 30), ("export", 0)]))
+        when = clock - late
+        events.append(event(number, "u", when, customer=customer, action=action, records=records))
+    return events
+
+
+def ns(item: dict[str, Any]) -> int:
+    """UTC nanoseconds of an event."""
+    return int(datetime.fromisoformat(item["event_time"]).timestamp()) * 10**9
+
+
+@pytest.mark.uncompiled
+@given(one_actor())
+def test_windows_equal_their_definition(events: list[dict[str, Any]]) -> None:
+    """10 min, 1 h, local day and 30 days, counted from scratch over what has arrived."""
+    actor, peaks = naive.Actor(), {}
+    for item in events:
+        t_ns = ns(item)
+        volume = item["action"] != "read"
+        actor.rows.append((t_ns, item["customer_id"], item["record_count"], volume))
+        day = naive.local_day(t_ns, ZONE)
+        for window, width in enumerate((TEN_MINUTES_NS, HOUR_NS)):
+            counts = actor.window(t_ns, width)[1:]
+            for quantity in range(3):
+                key = (day, quantity * 2 + window)
+                peaks[key] = max(peaks.get(key, 0), counts[quantity])
+    _, steps, state = run(events, PLAN)
+    assert not steps[0].rejects
+    tables = state.tables
+    slot = find_actor(tables.actors, int(tables.actors.user[0]))
+    me = tables.actors.ints[slot]
+    newest = max(row[0] for row in actor.rows)
+
+    assert tuple(me[COUNTS_10M : COUNTS_10M + 4]) == actor.window(newest, TEN_MINUTES_NS)
+    assert tuple(me[COUNTS_1H : COUNTS_1H + 4]) == actor.window(newest, HOUR_NS)
+    assert customers_30d(me, tables.actors.ring[slot]) == actor.customers_30d(ZONE)
+    for line in tables.actors.day[slot]:
+        if line[DAY] >= 0:
+            rows = [r for r in actor.rows if naive.local_day(r[0], ZONE) == line[DAY]]
+            customers = {r[1] for r in rows} - {None}
+            assert (line[EVENTS], line[RECORDS]) == (len(rows), sum(r[2] for r in rows))
+            assert line[CUSTOMERS] == len(customers)
+            assert line[VOLUME] == sum(r[2] for r in rows if r[3])
+            for column in range(6):
+                assert line[PEAKS + column] == peaks[int(line[DAY]), column]
+
+
+@given(one_actor())
+def test_the_ring_of_30_days_equals_its_definition(events: list[dict[str, Any]]) -> None:
+    """Events and records per local day are exact for the days still in the window."""
+    _, _, state = run(events, PLAN)
+    ring = state.tables.actors.ring[0]
+    days = [naive.local_day(ns(item), ZONE) for item in events]
+    for day in range(max(days) - 29, max(days) + 1):
+        mine = [item for item, its in zip(events, days, strict=True) if its == day]
+        assert ring[RING_EVENTS, day & 31] == len(mine)
+        assert ring[RING_RECORDS, day & 31] == sum(item["record_count"] for item in mine)
+    assert (ring[RING_CUSTOMERS] >= 0).all()
+
+
+@pytest.mark.uncompiled
+@given(st.integers(0, 3_000), st.floats(1e-3, 500.0), st.floats(0.0, 8.0))
+def test_the_tail_equals_the_textbook(count: int, mean: float, dispersion: float) -> None:
+    """Against scipy's distribution, as far as a float64 probability goes."""
+    expected = naive.upper_tail(count, mean, dispersion)
+    if expected > 250.0:
+        assert upper_tail_surprise(count, mean, dispersion) > 250.0
+        return
+
+    assert upper_tail_surprise(count, mean, dispersion) == pytest.approx(
+        expected, abs=1e-5, rel=1e-5
+    )
+
+
+@given(st.integers(0, 5_000), st.floats(1e-3, 500.0), st.floats(0.0, 8.0))
+def test_more_is_never_less_surprising(count: int, mean: float, dispersion: float) -> None:
+    """The score rises with the count, whatever the baseline."""
+    low = upper_tail_surprise(count, mean, dispersion)
+    high = upper_tail_surprise(count + 1, mean, dispersion)
+
+    assert high >= low - 1e-9
+
+
+@given(st.floats(1e-3, 1e6))
+def test_log_gamma_obeys_its_recurrence(x: float) -> None:
+    """Γ(x + 1) = x Γ(x)."""
+    assert log_gamma(x + 1.0) == pytest.approx(log_gamma(x) + np.log(x), abs=1e-8, rel=1e-9)
+
+
+@pytest.mark.uncompiled
+@given(st.lists(st.integers(0, 65_535), min_size=96, max_size=96), st.integers(0, 95))
+def test_the_share_of_quieter_quarters_equals_its_definition(
+    learned: list[int], quarter: int
+) -> None:
+    """Own histogram and peers', blended by days of history."""
+    hours = np.array([learned, learned], dtype=np.uint16)
+    baseline = np.zeros(40, dtype=np.float32)
+    baseline[WEIGHTS] = 12.0
+    busy = [
+        12.0 / 16.0 / 65_535.0 * own + 4.0 / 16.0 * float(peer)
+        for own, peer in zip(learned, PLAN.model.hours[0, 0], strict=True)
+    ]
+    got = quarter_share(hours, baseline, PLAN.model, 0, 0, quarter)
+
+    assert got == pytest.approx(max(naive.quarter_share(busy, quarter), 1e-5), rel=1e-9)
+
+
+@given(
+    st.lists(st.floats(0.01, 2.0), min_size=1, max_size=8),
+    st.lists(st.floats(0.0, 2.0), min_size=8, max_size=8),
+    st.floats(-1.0, 30.0),
+)
+def test_calibration_equals_its_definition(
+    widths: list[float], rises: list[float], raw: float
+) -> None:
+    """Knots, between knots, before the first and beyond the last."""
+    x = np.cumsum([0.0, *widths])
+    y = np.cumsum([0.0, *rises[: len(widths)]])
+
+    assert calibrate(raw, x, y) == pytest.approx(naive.calibrated(raw, list(x), list(y)), abs=1e-9)
+
+
+@pytest.mark.uncompiled
+@given(st.lists(st.integers(-5, 5), max_size=200))
+def test_sorting_in_place_sorts(values: list[int]) -> None:
+    """Ties, empty, one."""
+    array = np.array([*values, 99], dtype=np.int64)
+    sort_in_place(array, len(values))
+
+    assert array.tolist() == [*sorted(values), 99]
+
+
+@pytest.mark.uncompiled
+@given(
+    st.datetimes(datetime(1970, 1, 1), datetime(2099, 1, 1)),  # noqa: DTZ001  the offset follows
+    st.integers(-14 * 60, 14 * 60),
+    st.sampled_from(["auto", "seconds", "milliseconds", "microseconds"]),
+)
+def test_times_equal_the_standard_library(
+    moment: datetime, offset_minutes: int, precision: str
+) -> None:
+    """The fast parser and datetime agree to the microsecond."""
+    text = moment.isoformat(timespec=precision)
+    sign = "-" if offset_minutes < 0 else "+"
+    text += f"{sign}{abs(offset_minutes) // 60:02d}:{abs(offset_minutes) % 60:02d}"
+    since = datetime.fromisoformat(text) - datetime(1970, 1, 1, tzinfo=UTC)
+    expected = (since.days * 86_400 + since.seconds) * 10**9 + since.microseconds * 1_000
+
+    assert parse_iso([text])[0] == expected
+
+
+@given(st.text(max_size=40))
+def test_what_is_no_time_is_not_taken_for_one(text: str) -> None:
+    """Only texts that the standard library also reads are read."""
+    if not text.isascii():
+        return
+    if parse_iso([text])[0] != NOT_A_TIME:
+        datetime.fromisoformat(text)
+
+
+@pytest.mark.parametrize(
+    "text",
+    ["2026-03-02T10:00:00", "2026-03-02T24:00:00Z", "2026-03-02T10:00:00+24:00",
+     "2026-03-02T10:00:00.Z", "2026-03-02T10:00:00.1234567890Z", "2026-13-02T10:00:00Z", ""],
+)  # fmt: skip
+def test_odd_times_are_left_to_the_slow_path(text: str) -> None:
+    """Forms that are wrong, or right but rare, are not guessed at."""
+    assert parse_iso([text])[0] == NOT_A_TIME

@@ -1,0 +1,181 @@
+"""A score is a function of its actor's own events in arrival order and of frozen artifacts."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+from datetime import timedelta
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from detector.engine import new_state, restore_state, step
+from detector.state.snapshot import dump, load
+from tests.streams import MONDAY, batch_of, event, plan_of, run
+
+EVERYTHING = plan_of(min_score=0.2)  # so that nearly every day gives alerts to compare
+
+
+@st.composite
+def streams(draw: st.DrawFn) -> list[dict[str, Any]]:
+    """Some people over some days: bursts, late and double rows, gaps, other branches."""
+    events: list[dict[str, Any]] = []
+    clock = MONDAY
+    gaps = st.sampled_from([0, 1, 20, 300, 1_900, 4_000, 30_000, 90_000, 400_000])
+    for number in range(draw(st.integers(1, 60))):
+        clock += timedelta(seconds=draw(gaps))
+        late = timedelta(seconds=draw(st.sampled_from([0, 0, 0, 0, 600, 5_000, 9_000, 90_000])))
+        shape = draw(st.integers(0, 9))
+        events.append(
+            event(
+                draw(st.integers(0, number)) if shape == 0 else number,
+                f"u{draw(st.integers(0, 3))}",
+                clock - late,
+                customer=None if shape == 1 else f"c{draw(st.integers(0, 12))}",
+                branch=f"B{draw(st.integers(1, 3))}",
+                home=None if shape == 2 else "B1",
+                action="export" if shape == 3 else "read",
+                records=draw(st.sampled_from([1, 1, 1, 5, 400])),
+            )
+        )
+    return events
+
+
+def by_user(lines: list[bytes]) -> dict[bytes, list[bytes]]:
+    """Group alert lines by person, in order."""
+    groups: dict[bytes, list[bytes]] = {}
+    for line in lines:
+        groups.setdefault(line.split(b'"user_id":"')[1].split(b'"')[0], []).append(line)
+    return groups
+
+
+@pytest.mark.uncompiled
+@given(streams(), st.lists(st.integers(0, 60), max_size=8))
+def test_alerts_do_not_depend_on_where_a_batch_ends(
+    events: list[dict[str, Any]], cuts: list[int]
+) -> None:
+    """Kafka decides where a batch ends; it must not decide who is suspicious."""
+    whole, _, _ = run(events, EVERYTHING)
+    cut, _, _ = run(events, EVERYTHING, cuts)
+
+    assert cut == whole
+
+
+@given(streams(), st.randoms(use_true_random=False))
+def test_alerts_do_not_depend_on_how_actors_interleave(
+    events: list[dict[str, Any]], random: Any
+) -> None:
+    """Any interleaving that keeps each actor's own order gives each actor the same alerts."""
+    queues: dict[str, list[dict[str, Any]]] = {}
+    for item in events:
+        queues.setdefault(item["user_id"], []).append(item)
+    shuffled = []
+    while queues:
+        user = random.choice(sorted(queues))
+        shuffled.append(queues[user].pop(0))
+        queues = {name: rest for name, rest in queues.items() if rest}
+
+    assert by_user(run(shuffled, EVERYTHING)[0]) == by_user(run(events, EVERYTHING)[0])
+
+
+@given(streams())
+def test_each_actor_alone_gives_the_same_alerts(events: list[dict[str, Any]]) -> None:
+    """Partitions may be split down to one actor each."""
+    whole = by_user(run(events, EVERYTHING)[0])
+    alone = {}
+    for user in {item["user_id"] for item in events}:
+        alone |= by_user(run([item for item in events if item["user_id"] == user], EVERYTHING)[0])
+
+    assert alone == whole
+
+
+@pytest.mark.uncompiled
+@given(streams(), st.integers(0, 60))
+def test_a_snapshot_at_any_point_changes_nothing(events: list[dict[str, Any]], at: int) -> None:
+    """Recovery is replay from a snapshot: the same bits must follow."""
+    at %= len(events) + 1
+    whole, _, _ = run(events, EVERYTHING)
+    before = step(new_state(EVERYTHING), batch_of(events[:at]), EVERYTHING)
+    arrays, meta = load(dump(before.state.arrays(), before.state.meta()))
+    restored = restore_state(EVERYTHING, arrays, meta)
+    after = step(restored, batch_of(events[at:], at + 1), EVERYTHING)
+
+    assert [a.to_json_line() for a in (*before.alerts, *after.alerts)] == whole
+
+
+@given(streams(), st.integers(1, 59))
+def test_the_future_does_not_leak_into_the_past(events: list[dict[str, Any]], at: int) -> None:
+    """What has been said about the first events does not depend on the later ones."""
+    at %= len(events) + 1
+    _, steps, _ = run(events, EVERYTHING)
+    _, past, _ = run(events[:at], EVERYTHING)
+
+    np.testing.assert_array_equal(
+        past[0].scores if at else np.zeros(0), steps[0].scores[:at] if events else np.zeros(0)
+    )
+
+
+def test_a_planted_leak_of_the_future_is_found() -> None:
+    """The check above must be able to fail: sorting a batch by time is such a leak."""
+    events = [
+        event(i, "u0", MONDAY + timedelta(minutes=60 - i), action="export", records=300)
+        for i in range(30)
+    ]
+    honest = run(events, EVERYTHING)[1][0].scores
+    ordered = sorted(events, key=lambda item: item["event_time"])
+    leaking = run(ordered, EVERYTHING)[1][0].scores[::-1]
+
+    assert honest.max() > 1.0
+    assert not np.array_equal(honest, leaking)
+
+
+@given(streams())
+def test_other_people_do_not_change_a_score(events: list[dict[str, Any]]) -> None:
+    """The score of each row of u0 is the same with and without everybody else."""
+    mine = [i for i, item in enumerate(events) if item["user_id"] == "u0"]
+    together = run(events, EVERYTHING)[1][0].scores[mine]
+    alone = [s.scores for s in run([events[i] for i in mine], EVERYTHING)[1]]
+
+    np.testing.assert_array_equal(np.concatenate([*alone, np.zeros(0)]), together)
+
+
+_DIGEST = """
+import hashlib, sys
+sys.path.insert(0, {root!r})
+from datetime import timedelta
+from tests.streams import MONDAY, event, plan_of, run
+events = [
+    event(
+        i, f"u{{i * 7 % 5}}", MONDAY + timedelta(seconds=97 * i - (4000 if i % 31 == 0 else 0)),
+        customer=f"c{{i * i % 211}}", branch=f"B{{1 + (i % 17 == 0)}}",
+        action="list" if i % 9 == 0 else "read", records=1 + (i % 9 == 0) * (i % 50),
+    )
+    for i in range(2500)
+]
+lines, steps, _ = run(events, plan_of(min_score=0.2))
+scores = b"".join(s.scores.tobytes() for s in steps)
+print(len(lines), hashlib.sha256(b"".join(lines) + scores).hexdigest())
+"""
+
+
+def test_the_compiler_changes_no_bit() -> None:
+    """Compiled and interpreted, the same stream gives the same scores and alerts."""
+    code = _DIGEST.format(root=str(Path(__file__).parents[1]))
+    outputs = [
+        subprocess.run(
+            [sys.executable, "-c", code],
+            env={**os.environ, "NUMBA_DISABLE_JIT": off},
+            capture_output=True,
+            text=True,
+            check=True,
+        ).stdout
+        for off in ("0", "1")
+    ]
+
+    assert outputs[0] == outputs[1]
+    assert int(outputs[0].split()[0]) > 20
