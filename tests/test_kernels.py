@@ -20,6 +20,7 @@ from detector.state.layout import (
     CUSTOMERS,
     DAY,
     EVENTS,
+    N_BASELINE,
     PEAKS,
     RECORDS,
     RING_CUSTOMERS,
@@ -145,7 +146,7 @@ def test_the_share_of_quieter_quarters_equals_its_definition(
 ) -> None:
     """Own histogram and peers', blended by days of history."""
     hours = np.array([learned, learned], dtype=np.uint16)
-    baseline = np.zeros(40, dtype=np.float32)
+    baseline = np.zeros(N_BASELINE, dtype=np.float32)
     baseline[WEIGHTS] = 12.0
     busy = [
         12.0 / 16.0 / 65_535.0 * own + 4.0 / 16.0 * float(peer)

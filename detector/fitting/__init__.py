@@ -31,6 +31,7 @@ from detector.plan import Plan, branch_regions, build_plan, builtin_arrays
 from detector.policy import Policy
 from detector.reference import Reference
 from detector.scoring.builtin import SERVICE_ROLE
+from detector.scoring.calibration import NOTABLE
 from detector.state.layout import DAY, F64, FOREIGN, I64, RAW
 
 _LEAST_STRATUM_DAYS = 100
@@ -186,7 +187,8 @@ def _calibrate(history: History, stratum: I64, arrays: Arrays, policy: Policy) -
     total = np.zeros(history.user.size)
     for detector in range(n_detectors):
         raw = history.surprise[:, RAW + detector]
-        total += _fit_detector(raw, lines, mature, detector, knots_raw, knots_surprise)
+        surprise = _fit_detector(raw, lines, mature, detector, knots_raw, knots_surprise)
+        total += np.maximum(surprise - NOTABLE, 0.0)
     return _fit_detector(total, lines, mature, n_detectors, knots_raw, knots_surprise)
 
 

@@ -7,17 +7,17 @@ import numpy as np
 from detector.scoring.builtin import N_KNOTS
 from detector.state.layout import F64
 
-_TAIL_DAYS = 40  # exceedances that shape the exponential tail
-_LEAST_TAIL_SHARE = 0.02
+_TAIL_DAYS = 40  # exceedances that shape the tail
+_LEAST_TAIL_SHARE = 0.01
+_MAX_SHAPE = 0.4
+_ALLOWANCE = 1.5  # the next month is not the last one: rare days come so much more often
+_EXPONENTIAL = 1e-3  # smaller shapes are the exponential, numerically
 _LEAN_DAYS = 200.0  # a stratum of so many days weighs as much as the whole bank
 _BEYOND = 4.0  # powers of ten beyond the largest value seen that get knots
 
 
 def survival(values: F64, at: F64) -> F64:
-    """P(X >= x) of a sample: counted in the body, exponential in the tail.
-
-    The tail starts where some forty values lie beyond; its scale is the median excess over
-    ln 2, so that a few insiders in the history do not stretch it.
+    """P(X >= x) of a sample: counted in the body, generalised Pareto in the tail.
 
     Args:
         values: (n,) sample, n >= 1.
@@ -27,17 +27,33 @@ def survival(values: F64, at: F64) -> F64:
         (k,) probabilities in (0, 1].
 
     Source:
-        Peaks over threshold with shape 0, Coles (2001), section 4.2.
+        Peaks over threshold, Coles (2001), section 4.2; shape and scale by L-moments,
+        Hosking & Wallis (1987). The shape is kept in [0, 0.4]: a lighter tail than the
+        exponential would claim certainty that some forty values do not hold.
     """
     ordered = np.sort(values)
     n = ordered.size
     n_tail = int(min(max(_TAIL_DAYS, _LEAST_TAIL_SHARE * n), max(n // 4, 1)))
     start = ordered[n - n_tail]
-    excess = ordered[n - n_tail :] - start
-    scale = max(float(np.median(excess)) / np.log(2.0), 0.02)
+    shape, scale = _pareto(ordered[n - n_tail :] - start)
     counted = (n - np.searchsorted(ordered, at, side="left") + 0.5) / (n + 1.0)
-    tail = n_tail / n * np.exp(-(at - start) / scale)
-    return np.asarray(np.clip(np.where(at > start, tail, counted), 1e-300, 1.0))
+    excess = np.maximum(at - start, 0.0)
+    if shape < _EXPONENTIAL:
+        tail = np.exp(-excess / scale)
+    else:
+        tail = (1.0 + shape * excess / scale) ** (-1.0 / shape)
+    return np.asarray(np.clip(np.where(at > start, n_tail / n * tail, counted), 1e-300, 1.0))
+
+
+def _pareto(excess: F64) -> tuple[float, float]:
+    """Return shape and scale of a generalised Pareto law from ascending excesses."""
+    n = excess.size
+    mean = max(float(excess.mean()), 1e-6)
+    weights = np.arange(n, dtype=np.float64) / max(n - 1, 1)
+    l_scale = 2.0 * float((weights * excess).mean()) - mean
+    shape = 2.0 - mean / max(l_scale, 1e-6)
+    shape = min(max(shape, 0.0), _MAX_SHAPE)
+    return shape, max(mean * (1.0 - shape), 0.02)
 
 
 def fit_knots(pool: F64, stratum: F64) -> tuple[F64, F64]:
@@ -47,11 +63,14 @@ def fit_knots(pool: F64, stratum: F64) -> tuple[F64, F64]:
         pool: (n,) raw day maxima of all strata.
         stratum: (m,) those of this stratum, may be empty.
     """
+    if pool.max(initial=0.0) <= 0.0:  # nothing to learn from: the built-in line
+        return np.linspace(0.0, 12.0, N_KNOTS), np.linspace(0.0, 9.6, N_KNOTS)
     grid = _grid(pool, stratum)
     whole = survival(pool, grid)
     ordered = np.sort(stratum)
     count = ordered.size - np.searchsorted(ordered, grid, side="left")
     share = (count + _LEAN_DAYS * whole) / (ordered.size + _LEAN_DAYS)
+    share = _ALLOWANCE * share / (1.0 + (_ALLOWANCE - 1.0) * share)
     surprise = np.maximum.accumulate(-np.log10(np.clip(share, 1e-300, 1.0)))
     surprise[0] = 0.0
     return grid, surprise

@@ -32,6 +32,7 @@ from detector.state.layout import (
 
 _LEAN_ACTORS = 4.0  # a group of so many actors weighs as much as its parent
 _LEAN_DAYS = 25.0
+_LEAN_BUILTIN_DAYS = 2.0  # hours are quickly better known than the built-in guess
 _TRIM = 0.1
 _LEAST_ACTORS, _LEAST_DAYS = 3, 30
 _LEAST_DAYS_PER_ACTOR = 3
@@ -180,8 +181,9 @@ def fit_hours(history: History, groups: list[Group], fallback: F64) -> F64:
         for day_kind in range(2):
             lines = group.lines[kind[group.lines] == day_kind]
             prior = fallback[row, day_kind] if row < 2 else hours[group.parent, day_kind]
-            total = smooth[lines].sum(axis=0) + _LEAN_DAYS * prior
-            hours[row, day_kind] = total / (lines.size + _LEAN_DAYS) + _HOUR_FLOOR
+            lean = _LEAN_BUILTIN_DAYS if row < 2 else _LEAN_DAYS
+            total = smooth[lines].sum(axis=0) + lean * prior
+            hours[row, day_kind] = total / (lines.size + lean) + _HOUR_FLOOR
     return hours
 
 

@@ -5,8 +5,11 @@ The numbers are round on purpose. They come from no data set; `detector fit` rep
 
 from __future__ import annotations
 
+import math
+
 import numpy as np
 
+from detector.scoring.calibration import NOTABLE
 from detector.state.layout import F64, N_BINS
 
 SERVICE_ROLE = "(service)"
@@ -51,31 +54,37 @@ def spreads() -> F64:
 
 
 def knots() -> tuple[F64, F64]:
-    """(1, 4, k) raw scores and surprises: cautious lines, then Fisher's sum of three."""
+    """(1, 4, k) raw scores and surprises: cautious lines, then the sum of three."""
     grid = np.linspace(0.0, 12.0, N_KNOTS, dtype=np.float64)
     lines = np.stack(
         [
             np.maximum(0.8 * grid - 0.5, 0.0),
             np.maximum(0.8 * grid - 0.8, 0.0),
             np.maximum(0.9 * grid - 0.2, 0.0),
-            fisher_surprise(grid, 3),
+            combined_surprise(grid, 3),
         ]
     )
     return np.tile(grid, (1, 4, 1)), lines[np.newaxis]
 
 
-def fisher_surprise(total: F64, n_scores: int) -> F64:
-    """Return -log10 P(sum of ``n_scores`` independent surprises >= total).
+def combined_surprise(total: F64, n_scores: int) -> F64:
+    """Return -log10 P(what ``n_scores`` independent surprises have above NOTABLE >= total).
 
     Source:
-        Fisher's method: the sum of -ln p is Gamma(n, 1); its tail is an Erlang sum.
+        The number above NOTABLE is binomial; what each has above it, times ln 10, is
+        exponential, so that k of them sum to an Erlang law.
 
-    >>> float(fisher_surprise(np.array([2.0]), 1)[0])
-    2.0
+    >>> combined_surprise(np.array([0.0, 2.0]), 1).round(6).tolist()
+    [0.0, 3.0]
     """
     x = total * np.log(10.0)
-    term, terms = np.ones_like(x), np.ones_like(x)
-    for i in range(1, n_scores):
-        term = term * x / i
-        terms = terms + term
-    return np.asarray((x - np.log(terms)) / np.log(10.0), dtype=np.float64)
+    above = 10.0**-NOTABLE
+    share = np.zeros_like(x)
+    term, erlang = np.exp(-x), np.zeros_like(x)
+    for k in range(1, n_scores + 1):
+        erlang = erlang + term
+        term = term * x / k
+        weight = math.comb(n_scores, k) * above**k * (1.0 - above) ** (n_scores - k)
+        share = share + weight * erlang
+    share = np.where(total <= 0.0, 1.0, share)
+    return np.asarray(-np.log10(share), dtype=np.float64)

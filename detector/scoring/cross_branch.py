@@ -17,6 +17,7 @@ from detector.compiled import kernel
 from detector.scoring.model import Model
 from detector.scoring.negative_binomial import upper_tail_surprise
 from detector.state.layout import (
+    AWAY_SIZE,
     DAY,
     DAYS_AWAY,
     DAYS_SEEN,
@@ -106,8 +107,8 @@ def away_surprise(n_customers: int, baseline: F32, model: Model, group: int) -> 
     rarity = -math.log10(share)
     if n_customers <= 1:
         return rarity
-    size, spread = model.visit_size[group, 0], model.visit_size[group, 1]
-    return rarity + upper_tail_surprise(n_customers - 1, size, spread)
+    size = visit_size(model, group, away, np.float64(baseline[AWAY_SIZE]))
+    return rarity + upper_tail_surprise(n_customers - 1, size, model.visit_size[group, 1])
 
 
 @kernel
@@ -130,7 +131,7 @@ def fold_visits(
         weight = flagged_weight if is_flagged else 1.0
         visits = np.float64(pairs.visits[cell]) + weight
         size = np.float64(pairs.size[cell])
-        pairs.size[cell] = size + weight / visits * (pairs.today[cell, parity] - size)
+        pairs.size[cell] = size + weight / visits * (pairs.today[cell, parity] - 1 - size)
         pairs.visits[cell] = visits
         pairs.day[cell, parity] = NO_DAY
         pairs.today[cell, parity] = 0

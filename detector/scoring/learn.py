@@ -9,6 +9,7 @@ from detector.scoring.bulk_read import learn_bulk
 from detector.scoring.model import Limits, Model, Out
 from detector.scoring.off_hours import learn_hours
 from detector.state.layout import (
+    AWAY_SIZE,
     CLOSED_UNTIL,
     DAY,
     DAYS_AWAY,
@@ -61,7 +62,7 @@ def learn_day(
     keep = model.decay[1]
     learn_bulk(day, baseline, model, group, weight, keep, limits.winsor_sd)
     learn_hours(day, actors.hours[slot], baseline, weight)
-    learn_away(baseline, day[FOREIGN] > 0, weight, keep)
+    learn_away(baseline, day[FOREIGN], weight, keep)
     me[N_CLOSED] += 1
     me[N_CLOSED_REST] += day[KIND]
     back = me[RING_DAY] - day[DAY]
@@ -70,11 +71,15 @@ def learn_day(
 
 
 @kernel
-def learn_away(baseline: F32, was_away: bool, weight: float, keep: float) -> None:
-    """Count one active day, and whether it touched a foreign branch."""
+def learn_away(baseline: F32, n_foreign: int, weight: float, keep: float) -> None:
+    """Count one active day, and how much of it was at foreign branches."""
     baseline[DAYS_SEEN] = np.float64(baseline[DAYS_SEEN]) * keep + weight
-    away = weight if was_away else 0.0
-    baseline[DAYS_AWAY] = np.float64(baseline[DAYS_AWAY]) * keep + away
+    away = np.float64(baseline[DAYS_AWAY]) * keep
+    if n_foreign > 0:
+        away += weight
+        size = np.float64(baseline[AWAY_SIZE])
+        baseline[AWAY_SIZE] = size + weight / away * (n_foreign - 1 - size)
+    baseline[DAYS_AWAY] = away
 
 
 @kernel

@@ -34,7 +34,7 @@ from detector.state.layout import (
 
 _HALF = N_BINS // 2
 _PRIOR_DAYS = 4.0  # own days after which own hours weigh as much as the peers'
-_PRIOR_REST_DAYS = 6.0
+_PRIOR_REST_DAYS = 2.0  # few: people either work on rest days or they do not
 _FULL = 65535.0
 _LEAST_SHARE = 1e-5
 

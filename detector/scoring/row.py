@@ -7,7 +7,7 @@ import numpy as np
 from detector.compiled import kernel
 from detector.scoring.actor import judge_time, slot_of, take_home
 from detector.scoring.bulk_read import score_bulk
-from detector.scoring.calibration import calibrate
+from detector.scoring.calibration import NOTABLE, calibrate
 from detector.scoring.describe import describe
 from detector.scoring.learn import learn_closed_days
 from detector.scoring.model import (
@@ -295,7 +295,14 @@ def score(
 
 @kernel
 def combine(surprise: F64, baseline: F32, model: Model, group: int, limits: Limits) -> None:
-    """Calibrate each detector's day maximum, add them up (Fisher), calibrate the sum."""
+    """Calibrate each detector's day maximum, add up what is notable, calibrate the sum.
+
+    Only what a surprise has above ``NOTABLE`` counts: one detector that is sure is not
+    diluted by others that have nothing to say, and several that are half sure add up.
+
+    Source:
+        Soft-thresholding Fisher combination, Zhang, Tong, Landers & Wu (2020).
+    """
     days = np.float64(baseline[WEIGHTS]) + np.float64(baseline[WEIGHTS + 1])
     stratum = 2 * model.stratum[group] + (1 if days >= limits.mature_days else 0)
     total = 0.0
@@ -305,7 +312,7 @@ def combine(surprise: F64, baseline: F32, model: Model, group: int, limits: Limi
             knots = model.knots_raw[stratum, detector]
             value = calibrate(raw, knots, model.knots_surprise[stratum, detector])
             surprise[CALIBRATED + detector] = max(surprise[CALIBRATED + detector], value)
-            total += surprise[CALIBRATED + detector]
+            total += max(surprise[CALIBRATED + detector] - NOTABLE, 0.0)
     value = calibrate(total, model.knots_raw[stratum, 3], model.knots_surprise[stratum, 3])
     surprise[SCORE] = max(surprise[SCORE], value)
 

@@ -35,8 +35,9 @@ CLOSED_UNTIL = 29
 N_INTS = 30
 
 # Actors.baseline: means and weights per day kind, then dispersion sums, then rates
-MEANS, WEIGHTS, EXCESS, SQUARES, DAYS_AWAY, DAYS_SEEN = 0, 18, 20, 29, 38, 39
-N_BASELINE = 40
+MEANS, WEIGHTS, EXCESS, SQUARES = 0, 18, 20, 29
+DAYS_AWAY, DAYS_SEEN, AWAY_SIZE = 38, 39, 40
+N_BASELINE = 41
 
 # Actors.day, one row per parity of the local day
 DAY, KIND, EVENTS, RECORDS, CUSTOMERS, VOLUME, FIRST_NS, LAST_NS = range(8)
@@ -105,7 +106,7 @@ class BranchPairs(NamedTuple):
     slot: I32
     closed: I32  # actor's N_CLOSED when last folded
     visits: F32
-    size: F32  # mean customers per visit
+    size: F32  # mean customers per visit, beyond the first
     day: I32  # (n, 2) by parity, -1 = none
     today: I32  # (n, 2)
 
