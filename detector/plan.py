@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -18,7 +18,7 @@ from detector.scoring import builtin
 from detector.scoring.builtin import SERVICE_ROLE
 from detector.scoring.model import Limits, Model
 from detector.state.layout import I64
-from detector.workhours import ClockTables, clock_tables
+from detector.workhours import ClockTables, Notice, clock_tables
 
 _HOUR_NS = 3_600_000_000_000
 _EVER_NS = -(2**63)
@@ -50,7 +50,7 @@ class Plan:
     policy_digest: str
     artifact_digest: str
     reference_digest: str
-    notices: tuple[str, ...] = field(default=())
+    notices: tuple[Notice, ...] = ()
     keep_ledger: bool = False
 
 
@@ -100,7 +100,7 @@ def build_plan(
         policy_digest=policy.digest,
         artifact_digest="builtin" if artifact is None else artifact.digest,
         reference_digest=reference.digest,
-        notices=notices,
+        notices=(*(Notice(text, _EVER_NS) for text in reference.notices), *notices),
         keep_ledger=keep_ledger,
     )
 
@@ -115,7 +115,7 @@ def builtin_arrays() -> dict[str, NDArray[np.generic]]:
         "spread": builtin.spreads(),
         "hours": builtin.hours(),
         "rest_share": np.array([0.06, 0.9]),
-        "out_volume": np.array([[3.0, 1.0], [50.0, 2.0]]),
+        "out_volume": np.array([[3.0, 1.0], [5.0, 2.0]]),
         "away_share": np.array([0.08, 0.9]),
         "visit_size": np.array([[2.5, 1.5], [50.0, 2.0]]),
         "relation_share": np.array([[0.95, 0.06, 0.03], [0.95, 0.9, 0.9]]),

@@ -7,6 +7,7 @@ import hashlib
 import json
 import re
 import tomllib
+import zoneinfo
 from collections.abc import Mapping
 from dataclasses import dataclass
 from importlib import resources
@@ -200,6 +201,8 @@ def _check(name: str, value: Any, base: Any, where: str) -> None:
             _refuse(name, value, f"Allowed: {low // _HOUR_NS}h to {high // _HOUR_NS}h", where)
     if name.endswith(".severity") and name != "alerts.severity" and value not in SEVERITIES:
         _refuse(name, value, f"Allowed: {', '.join(SEVERITIES)}", where)
+    if name == "clock.default_time_zone" and value not in zoneinfo.available_timezones():
+        _refuse(name, value, "Use an IANA name such as Asia/Shanghai", where)
     if name == "alerts.severity":
         _check_severities(name, value, where)
     if name == "events.volume_actions" and not all(isinstance(item, str) for item in value):

@@ -8,12 +8,13 @@ import io
 import zoneinfo
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from datetime import date
+from datetime import date, datetime
 from pathlib import Path
 
 from detector.errors import ReferenceDataError
 
 MAX_FILE_BYTES = 1_000_000_000
+MAX_ROWS = 5_000_000
 MAX_TEXT = 256
 DAY_KINDS = ("workday", "rest", "half")
 _REQUIRED = {
@@ -22,6 +23,17 @@ _REQUIRED = {
     "calendar": ("calendar", "date", "kind"),
     "cover": ("user_id", "branch", "from", "to"),
 }
+
+
+_KNOWN = {
+    "staff": (
+        "user_id", "name", "role", "branch", "department", "manager_id", "account_type", "hired",
+        "left", "leave",
+    ),
+    "branches": ("branch", "name", "region", "parent", "time_zone", "calendar"),
+    "calendar": ("calendar", "date", "kind"),
+    "cover": ("user_id", "branch", "from", "to"),
+}  # fmt: skip
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,13 +68,17 @@ class Cover:
 
 @dataclass(frozen=True, slots=True)
 class Reference:
-    """All tables, with the digest of the files they came from."""
+    """All tables, the digest of the files they came from, and notices for the operator.
+
+    The digest covers the bytes of the files: a run goes on only with the very same files.
+    """
 
     staff: Staff = field(default_factory=Staff)
     branches: tuple[Branch, ...] = ()
     calendar: Mapping[tuple[str, date], str] = field(default_factory=dict)
     cover: tuple[Cover, ...] = ()
     digest: str = "none"
+    notices: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,7 +92,7 @@ class _Row:
     def text(self, column: str) -> str | None:
         value = (self.cells.get(column) or "").strip()
         if len(value) > MAX_TEXT or not value.isprintable():
-            raise self.error(column, "is too long or holds control characters", "Clean the cell")
+            raise self.error(column, "is too long or not printable", "Clean the cell")
         return value or None
 
     def required(self, column: str) -> str:
@@ -90,7 +106,7 @@ class _Row:
         try:
             return date.fromisoformat(value)
         except ValueError:
-            raise self.error(column, f"is not a date: {value!r}", "Write YYYY-MM-DD") from None
+            raise self.error(column, "is not a date", "Write YYYY-MM-DD") from None
 
     def error(self, column: str, what: str, hint: str) -> ReferenceDataError:
         where = f"{self.path} row {self.number} column {column}"
@@ -115,52 +131,101 @@ def load_reference(folder: Path | None) -> Reference:
     if not folder.is_dir():
         raise ReferenceDataError("is not a folder", where=str(folder), hint="Name a folder")
     digest = hashlib.blake2b(digest_size=16)
-    tables = {name: _read_table(folder, name, digest) for name in _REQUIRED}
+    notices: list[str] = []
+    tables = {name: _read_table(folder, name, digest, notices) for name in _REQUIRED}
     return Reference(
         staff=_staff(tables["staff"]),
         branches=_branches(tables["branches"]),
         calendar=_calendar(tables["calendar"]),
         cover=_cover(tables["cover"]),
         digest=digest.hexdigest(),
+        notices=tuple(notices),
     )
 
 
-def _read_table(folder: Path, name: str, digest: hashlib.blake2b) -> list[_Row]:
+def _read_table(folder: Path, name: str, digest: hashlib.blake2b, notices: list[str]) -> list[_Row]:
     """Read one table; a missing file is an empty table."""
     for suffix in (".csv", ".parquet"):
         path = folder / f"{name}{suffix}"
         if not path.exists():
             continue
-        if path.stat().st_size > MAX_FILE_BYTES:
-            raise ReferenceDataError("is too large", where=str(path), hint="Limit: 1 GB")
-        content = path.read_bytes()
+        content = _content(path)
         digest.update(name.encode() + len(content).to_bytes(8, "big") + content)
         columns, cells = _parsed(path, content)
         missing = [column for column in _REQUIRED[name] if column not in columns]
         if missing:
             hint = f"Expected columns: {', '.join(_REQUIRED[name])}"
             raise ReferenceDataError(f"has no column {missing[0]!r}", where=str(path), hint=hint)
-        return [_Row(path, number, row) for number, row in enumerate(cells, start=2)]
+        unknown = [column for column in columns if column not in _KNOWN[name]]
+        if unknown:
+            known = ", ".join(_KNOWN[name])
+            notices.append(f"{path}: {len(unknown)} unknown columns are ignored; known: {known}")
+        return [_Row(path, number, row) for number, row in cells]
     return []
 
 
-def _parsed(path: Path, content: bytes) -> tuple[list[str], list[dict[str, str]]]:
+def _content(path: Path) -> bytes:
+    try:
+        if path.stat().st_size > MAX_FILE_BYTES:
+            raise ReferenceDataError("is too large", where=str(path), hint="Limit: 1 GB")
+        return path.read_bytes()
+    except OSError as error:
+        what = f"cannot be read ({error.strerror})"
+        raise ReferenceDataError(what, where=str(path), hint="Check path and rights") from None
+
+
+def _parsed(path: Path, content: bytes) -> tuple[list[str], list[tuple[int, dict[str, str]]]]:
+    """Return the columns, and (row number, cells) of every row."""
     try:
         if path.suffix == ".parquet":
             import pyarrow.parquet as pq
 
-            table = pq.read_table(io.BytesIO(content))
-            rows = table.to_pylist()
-            texts = [{k: "" if v is None else str(v) for k, v in row.items()} for row in rows]
-            return table.column_names, texts
-        reader = csv.DictReader(io.StringIO(content.decode("utf-8-sig")), strict=True)
-        return list(reader.fieldnames or []), list(reader)
-    except (UnicodeDecodeError, csv.Error, ValueError, OSError) as error:
+            file = pq.ParquetFile(io.BytesIO(content))
+            _bounded(path, file.metadata.num_rows)
+            table = file.read()
+            rows = [{k: _cell(v) for k, v in row.items()} for row in table.to_pylist()]
+            return table.column_names, list(enumerate(rows, start=1))
+        return _parsed_csv(path, content.decode("utf-8-sig"))
+    except (csv.Error, ValueError, OSError, OverflowError) as error:
         raise ReferenceDataError(
             f"cannot be read ({type(error).__name__})",
             where=str(path),
             hint="Expected UTF-8 CSV with a header, or Parquet",
         ) from None
+
+
+def _parsed_csv(path: Path, text: str) -> tuple[list[str], list[tuple[int, dict[str, str]]]]:
+    reader = csv.reader(io.StringIO(text), strict=True)
+    columns = [name.strip() for name in next(reader, [])]
+    if len(set(columns)) != len(columns):
+        hint = "Give every column its own name"
+        raise ReferenceDataError("names a column twice", where=str(path), hint=hint)
+    rows: list[tuple[int, dict[str, str]]] = []
+    number = reader.line_num + 1
+    for cells in reader:
+        first, number = number, reader.line_num + 1
+        if not cells:
+            continue
+        _bounded(path, len(rows))
+        if len(cells) != len(columns):
+            what = f"has {len(cells)} cells, the header has {len(columns)}"
+            where = f"{path} row {first}"
+            raise ReferenceDataError(what, where=where, hint="Quote cells that hold commas")
+        rows.append((first, dict(zip(columns, cells, strict=True))))
+    return columns, rows
+
+
+def _bounded(path: Path, n_rows: int) -> None:
+    if n_rows > MAX_ROWS:
+        hint = f"Limit: {MAX_ROWS:,} rows"
+        raise ReferenceDataError("has too many rows", where=str(path), hint=hint)
+
+
+def _cell(value: object) -> str:
+    """Return a Parquet value as CSV would hold it; a timestamp is its date."""
+    if value is None:
+        return ""
+    return str(value.date()) if isinstance(value, datetime) else str(value)
 
 
 def _staff(rows: list[_Row]) -> Staff:
@@ -182,13 +247,14 @@ def _staff(rows: list[_Row]) -> Staff:
 
 def _branches(rows: list[_Row]) -> tuple[Branch, ...]:
     found: dict[str, Branch] = {}
+    zones = zoneinfo.available_timezones() - {"localtime"}
     for row in rows:
         name, zone = row.required("branch"), row.text("time_zone")
         if name in found:
             raise row.error("branch", f"is given twice: {name!r}", "Keep one row per branch")
-        if zone is not None and zone not in zoneinfo.available_timezones():
+        if zone is not None and zone not in zones:
             hint = "Use an IANA name such as Asia/Shanghai"
-            raise row.error("time_zone", f"is unknown: {zone!r}", hint)
+            raise row.error("time_zone", "is unknown", hint)
         found[name] = Branch(name, row.text("region"), zone, row.text("calendar"))
     return tuple(found.values())
 
@@ -198,7 +264,7 @@ def _calendar(rows: list[_Row]) -> dict[tuple[str, date], str]:
     for row in rows:
         kind = row.required("kind")
         if kind not in DAY_KINDS:
-            raise row.error("kind", f"is unknown: {kind!r}", f"Allowed: {', '.join(DAY_KINDS)}")
+            raise row.error("kind", "is unknown", f"Allowed: {', '.join(DAY_KINDS)}")
         days[row.required("calendar"), row.day("date")] = kind
     return days
 

@@ -28,6 +28,13 @@ _EPOCH = date(1970, 1, 1)
 _NEEDS_ANNOUNCEMENT = frozenset({"CN"})
 
 
+class Notice(NamedTuple):
+    """Something the operator should know once events reach an instant (UTC)."""
+
+    text: str
+    from_ns: int
+
+
 class ClockTables(NamedTuple):
     """Row 0 of the branch tables is the default; branch *i* of the reference is row i + 1."""
 
@@ -87,12 +94,12 @@ def rest_days_until(tables: ClockTables, branch_row: int, day: int) -> int:
 
 def clock_tables(
     reference: Reference, *, default_time_zone: str, default_calendar: str
-) -> tuple[ClockTables, tuple[str, ...]]:
+) -> tuple[ClockTables, tuple[Notice, ...]]:
     """Build the tables for all branches of the reference.
 
     Returns:
         The tables, and notices for the operator: calendars with a year that has not been
-        announced yet.
+        announced yet. Days outside the years of the tables are taken for the nearest one.
 
     Raises:
         ReferenceDataError: a calendar is neither a country, nor known, nor in the table.
@@ -113,8 +120,11 @@ def clock_tables(
         first_day=(date(FIRST_YEAR, 1, 1) - _EPOCH).days,
     )
     return tables, tuple(
-        f"calendar {name}: the days of {year} are not announced yet; weekends and estimated "
-        f"holidays are used. Add rows to calendar.csv when they are known"
+        Notice(
+            f"calendar {name}: the days of {year} are not announced yet; weekends and estimated "
+            f"holidays are used. Add rows to calendar.csv when they are known",
+            (date(year, 1, 1) - _EPOCH).days * _DAY_S * _SECOND_NS,
+        )
         for name in calendar_names
         if (year := first_unannounced_year(name, reference)) is not None
     )
@@ -201,4 +211,7 @@ def first_unannounced_year(name: str, reference: Reference) -> int | None:
     country = holidays.country_holidays(name, years=range(FIRST_YEAR, LAST_YEAR + 1))
     announced = {day.year for day in country.weekend_workdays}
     announced |= {day.year for calendar, day in reference.calendar if calendar == name}
-    return max(announced) + 1 if announced else FIRST_YEAR
+    year = min(announced, default=FIRST_YEAR)
+    while year in announced:
+        year += 1
+    return year

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
+from itertools import pairwise
 from typing import Any
 
 import orjson
@@ -72,7 +73,7 @@ def run(
     """Run events through the engine, cut at the given positions; return alert lines."""
     state, lines, steps = new_state(plan), [], []
     edges = [0, *sorted({cut % (len(events) + 1) for cut in cuts}), len(events)]
-    for first, stop in zip(edges, edges[1:], strict=False):
+    for first, stop in pairwise(edges):
         result = step(state, batch_of(events[first:stop], first + 1), plan)
         state = result.state
         steps.append(result)

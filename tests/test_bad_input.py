@@ -131,8 +131,7 @@ def test_a_file_cut_in_a_gzip_member_gives_all_whole_lines_first(tmp_path: Path)
     cut.write_bytes(whole[: len(whole) // 2])
     seen: list[bytes] = []
     with pytest.raises(SourceError, match="cut or damaged"):
-        for chunk in read_lines(str(cut)):
-            seen += chunk.lines
+        seen.extend(line for chunk in read_lines(str(cut)) for line in chunk.lines)
 
     assert len(seen) > 1_000
     assert seen[:-1] == lines[: len(seen) - 1]

@@ -52,7 +52,7 @@ def calm(bank: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
 def test_killed_at_any_moment_the_same_command_ends_in_the_same_bytes(
     bank: Path, calm: Path, tmp_path: Path
 ) -> None:
-    """kill -9 after random times, until the command is left to finish."""
+    """Kill -9 after random times, until the command is left to finish."""
     rng = random.Random(3)
     command = [
         str(DETECTOR), "replay", str(bank / "events.jsonl"),

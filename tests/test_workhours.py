@@ -372,8 +372,8 @@ def test_a_chinese_year_nobody_has_announced_is_said_aloud() -> None:
     assert year is not None
     assert year >= 2027
     assert len(notices) == 1
-    assert f"CN: the days of {year} are not announced" in notices[0]
-    assert "calendar.csv" in notices[0]
+    assert f"CN: the days of {year} are not announced" in notices[0].text
+    assert "calendar.csv" in notices[0].text
 
 
 def test_rows_for_an_unannounced_year_move_the_notice_to_the_next() -> None:

@@ -10,7 +10,7 @@ from detector.state.layout import F64
 _TAIL_DAYS = 40  # exceedances that shape the tail
 _LEAST_TAIL_SHARE = 0.01
 _MAX_SHAPE = 0.4
-_ALLOWANCE = 1.5  # the next month is not the last one: rare days come so much more often
+_ALLOWANCE = 1.2  # the next month is not the last one: rare days come so much more often
 _EXPONENTIAL = 1e-3  # smaller shapes are the exponential, numerically
 _LEAN_DAYS = 200.0  # a stratum of so many days weighs as much as the whole bank
 _BEYOND = 4.0  # powers of ten beyond the largest value seen that get knots

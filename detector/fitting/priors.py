@@ -32,12 +32,12 @@ from detector.state.layout import (
 
 _LEAN_ACTORS = 4.0  # a group of so many actors weighs as much as its parent
 _LEAN_DAYS = 25.0
-_LEAN_BUILTIN_DAYS = 2.0  # hours are quickly better known than the built-in guess
+_LEAN_BUILTIN_DAYS = 0.5  # hours are quickly better known than the built-in guess
 _TRIM = 0.1
 _LEAST_ACTORS, _LEAST_DAYS = 3, 30
 _LEAST_DAYS_PER_ACTOR = 3
 _HALF = N_BINS // 2
-_HOUR_FLOOR = 0.002
+_HOUR_FLOOR = 0.001
 _MEAN_FLOOR = 0.02
 
 

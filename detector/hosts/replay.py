@@ -78,11 +78,14 @@ class ReplaySummary:
     alerts_per_day: Counter[str] = field(default_factory=Counter)
     top: dict[str, dict[str, Any]] = field(default_factory=dict)
     resumed_at_line: int = 0
+    newest_event_ns: int = -(2**63)
     notices: tuple[str, ...] = ()
 
     def note(self, step_: Step, chunk: Decoded) -> None:
         """Add one batch."""
         self.events += len(chunk.batch)
+        newest = int(chunk.batch.event_time_ns.max(initial=self.newest_event_ns))
+        self.newest_event_ns = newest
         self.rejects.update(r.reason for r in (*chunk.rejects, *step_.rejects))
         actors = step_.counts.pop("actors")
         self.counts.update(step_.counts)
@@ -114,6 +117,7 @@ class ReplaySummary:
             "alerts_per_day": dict(self.alerts_per_day),
             "top": self.best(),
             "resumed_at_line": self.resumed_at_line,
+            "newest_event_ns": self.newest_event_ns,
             "notices": list(self.notices),
         }
 
@@ -127,6 +131,7 @@ class ReplaySummary:
             counts=Counter(content["counts"]),
             alerts_per_day=Counter(content["alerts_per_day"]),
             top={fields["alert_id"]: fields for fields in content["top"]},
+            newest_event_ns=content["newest_event_ns"],
         )
 
 
@@ -190,6 +195,8 @@ def replay(options: ReplayOptions, progress: Progress | None = None) -> ReplaySu
         _score_all(run, progress)
     finally:
         run.close()
+    newest_ns = run.summary.newest_event_ns
+    run.summary.notices = tuple(n.text for n in run.plan.notices if n.from_ns <= newest_ns)
     return run.summary
 
 
@@ -306,7 +313,6 @@ def _load(
         summary.resumed_at_line = position.line
         rejects_bytes = facts["rejects_bytes"]
         alerts_bytes = _restored_alerts(options.alerts, facts["alerts_bytes"], store)
-    summary.notices = plan.notices
     return _Run(
         plan=plan,
         mapping=mapping,
