@@ -204,8 +204,8 @@ def _parsed_csv(path: Path, text: str) -> tuple[list[str], list[tuple[int, dict[
     number = reader.line_num + 1
     for cells in reader:
         first, number = number, reader.line_num + 1
-        if not cells:
-            continue
+        if not cells or (len(cells) > 1 and not any(map(str.strip, cells))):
+            continue  # a spreadsheet's empty row
         _bounded(path, len(rows))
         if len(cells) != len(columns):
             what = f"has {len(cells)} cells, the header has {len(columns)}"

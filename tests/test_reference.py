@@ -271,13 +271,22 @@ def test_a_file_beyond_the_limit_is_refused_before_it_is_read(
 
 
 def test_what_excel_adds_to_a_file_does_no_harm(tmp_path: Path) -> None:
-    """Byte order mark, carriage returns, blanks around cells, short rows, empty last lines."""
-    content = "\ufeffuser_id,role,branch\r\nu1 , teller,B1\r\nu2\r\n\r\n"
+    """Byte order mark, carriage returns, blanks around cells, rows of commas, empty last lines."""
+    content = "\ufeffuser_id,role,branch\r\nu1 , teller,B1\r\nu2,,\r\n,,\r\n\r\n"
     got = load_reference(write(tmp_path, staff=content.encode())).staff
 
     assert got.user_ids == ("u1", "u2")
     assert got.roles == ("teller", None)
     assert got.branches == ("B1", None)
+
+
+@pytest.mark.parametrize("row", ["u2,teller", "u2,teller,B1,B2"])
+def test_a_row_of_another_length_is_refused(tmp_path: Path, row: str) -> None:
+    """Its cells may have shifted, or the file is cut: nobody can tell which."""
+    message = refusal(write(tmp_path, staff=f"user_id,role,branch\n{row}\n"))
+
+    assert "row 2" in message
+    assert "the header has 3" in message
 
 
 def test_tables_of_later_detectors_are_left_alone(tmp_path: Path) -> None:

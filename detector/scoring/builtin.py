@@ -87,4 +87,4 @@ def combined_surprise(total: F64, n_scores: int) -> F64:
         weight = math.comb(n_scores, k) * above**k * (1.0 - above) ** (n_scores - k)
         share = share + weight * erlang
     share = np.where(total <= 0.0, 1.0, share)
-    return np.asarray(-np.log10(share), dtype=np.float64)
+    return np.asarray(np.abs(np.log10(share)), dtype=np.float64)

@@ -78,7 +78,7 @@ def upper_tail_surprise(count: int, mean: float, dispersion: float) -> float:
         the half weight of the observed value is Lancaster's mid-p.
 
     >>> round(upper_tail_surprise(40, 3.0, 0.001), 1)
-    29.8
+    30.1
     >>> upper_tail_surprise(3, 3.0, 0.5)
     0.0
     """
