@@ -8,9 +8,9 @@ from datetime import UTC, date, datetime, timedelta, timezone
 from typing import Any
 
 import orjson
-from scipy.special import betainc
 
 from detector.detections import DETECTORS, Detection
+from detector.evidence import evidence_of
 from detector.explain import explain
 from detector.policy import Policy
 
@@ -86,7 +86,6 @@ class Episodes:
         episode = self._episode(found.user_hash, found.day)
         episode.version += 1
         local = timezone(timedelta(seconds=found.utc_offset_s))
-        usual, peers = _ranges(found)
         return Alert(
             {
                 "alert_id": alert_id(user_id, found.day),
@@ -106,9 +105,9 @@ class Episodes:
                 "n_customers": found.n_customers,
                 "learning": found.learning,
                 "contributions": _contributions(found),
-                "evidence": _evidence(found, usual, peers),
+                "evidence": evidence_of(found),
                 "event_ids": [*episode.first_ids, *episode.last_ids],
-                "explanation": explain(found, usual, peers),
+                "explanation": explain(found),
                 "policy_digest": policy.digest,
                 "artifact_digest": artifact_digest,
             }
@@ -168,79 +167,8 @@ def severity(score: float, policy: Policy) -> str:
     return name
 
 
-def _ranges(found: Detection) -> tuple[tuple[int, int], tuple[int, int]]:
-    """Return the actor's and the peers' 5 % to 95 % ranges of the leading count."""
-    bulk = found.bulk
-    return (
-        usual_range(bulk.expected, bulk.dispersion),
-        usual_range(bulk.peer_expected, bulk.peer_dispersion),
-    )
-
-
-def usual_range(mean: float, dispersion: float) -> tuple[int, int]:
-    """Return the 5 % and 95 % quantiles of a negative binomial.
-
-    Args:
-        mean: expected count, > 0.
-        dispersion: variance = mean + dispersion * mean**2.
-
-    >>> usual_range(3.0, 0.5)
-    (0, 8)
-    """
-    r = 1.0 / max(dispersion, 1e-3)
-    p = r / (r + max(mean, 1e-6))
-    return _quantile(0.05, r, p), _quantile(0.95, r, p)
-
-
-def _quantile(share: float, r: float, p: float) -> int:
-    """Return the smallest k with P(X <= k) = I_p(r, k + 1) >= share, by bisection."""
-    low, high = -1, 1
-    while betainc(r, high + 1.0, p) < share:
-        low, high = high, high * 2
-    while high - low > 1:
-        middle = (low + high) // 2
-        if betainc(r, middle + 1.0, p) < share:
-            low = middle
-        else:
-            high = middle
-    return high
-
-
 def _contributions(found: Detection) -> list[dict[str, Any]]:
+    """Return what each detector that has something to say adds, most surprising first."""
     ranked = sorted(zip(DETECTORS, found.surprises, strict=True), key=lambda pair: -pair[1])
-    return [{"detector": name, "surprise": round(value, 2)} for name, value in ranked]
-
-
-def _evidence(found: Detection, usual: tuple[int, int], peers: tuple[int, int]) -> dict[str, Any]:
-    """Return the leading detector's numbers, then those of the others that fired."""
-    parts: dict[str, dict[str, Any]] = {
-        "bulk_read": {
-            "window": found.bulk.window,
-            "quantity": found.bulk.quantity,
-            "observed": found.bulk.observed,
-            "expected": round(found.bulk.expected, 2),
-            "usual_range": list(usual),
-            "peer_range": list(peers),
-        },
-        "off_hours": {
-            "window": "1d",
-            "local_time": f"{found.hours.bin_index // 4:02d}:{found.hours.bin_index % 4 * 15:02d}",
-            "rest_day": found.hours.rest_day,
-            "share_of_activity": round(found.hours.share, 5),
-            "share_of_such_days_worked": round(found.hours.active_share, 4),
-            "observed": found.hours.n_events,
-            "n_customers": found.hours.n_customers,
-        },
-        "cross_branch": {
-            "window": "1d",
-            "branch": found.branch.branch,
-            "observed": found.branch.n_customers,
-            "expected": round(found.branch.expected, 3),
-            "own_share_of_days": round(found.branch.share, 5),
-            "peer_share_of_days": round(found.branch.peer_share, 5),
-            "bank_share_of_days": round(found.branch.bank_share, 5),
-        },
-    }
-    also = {name: parts[name] for name in found.fired[1:]}
-    evidence = {**parts[found.fired[0]], "n_customers_30d": found.n_customers_30d}
-    return {**evidence, "also": also} if also else evidence
+    said = [(name, round(value, 2)) for name, value in ranked]
+    return [{"detector": n, "surprise": v} for n, v in said if v > 0.0 or n in found.fired]

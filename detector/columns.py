@@ -31,6 +31,7 @@ class EventBatch:
 
     Hashes are 63-bit int64 (``detector.hashing.hash_strings``); 0 means the field is missing.
     ``event_hash`` covers system and event id together: it is the duplicate key.
+    ``customer_number`` is the number a customer id ends with, -1 where it ends with none.
     ``raw`` keeps the source bytes so that a row rejected later can still be shown whole;
     ``line_numbers`` (1-based, in ``source``) say where it stood.
     """
@@ -39,6 +40,7 @@ class EventBatch:
     event_hash: NDArray[np.int64]
     user_hash: NDArray[np.int64]
     customer_hash: NDArray[np.int64]
+    customer_number: NDArray[np.int64]
     record_count: NDArray[np.int64]
     user_role: Coded
     user_branch: Coded
@@ -48,6 +50,12 @@ class EventBatch:
     action: Coded
     data_class: Coded
     outcome: Coded
+    device_id: Coded
+    source_ip: Coded
+    session_id: Coded
+    channel: Coded
+    ticket_id: Coded
+    purpose: Coded
     event_ids: list[str]
     user_ids: list[str]
     raw: list[bytes]

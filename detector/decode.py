@@ -13,7 +13,7 @@ from detector.columns import Coded, EventBatch, Reject
 from detector.decode_fields import Column, column_of
 from detector.decode_json import load_line
 from detector.events import FIELDS
-from detector.hashing import hash_strings
+from detector.hashing import hash_strings, trailing_numbers
 from detector.mapping import Mapping
 
 
@@ -124,11 +124,13 @@ def _batch(columns: dict[str, Column], rows: Rows, source: str) -> EventBatch:
     """Put the columns together; all values have been checked."""
     systems = columns["system"].coded()
     event_ids = columns["event_id"].texts()
+    customer_ids = columns["customer_id"].texts()
     return EventBatch(
         event_time_ns=columns["event_time"].numbers(),
         event_hash=_event_hash(systems, event_ids),
         user_hash=hash_strings(columns["user_id"].texts()),
-        customer_hash=hash_strings(columns["customer_id"].texts()),
+        customer_hash=hash_strings(customer_ids),
+        customer_number=trailing_numbers(customer_ids),
         record_count=columns["record_count"].numbers(),
         user_role=columns["user_role"].coded(),
         user_branch=columns["user_branch"].coded(),
@@ -138,6 +140,12 @@ def _batch(columns: dict[str, Column], rows: Rows, source: str) -> EventBatch:
         action=columns["action"].coded(),
         data_class=columns["data_class"].coded(),
         outcome=columns["outcome"].coded(),
+        device_id=columns["device_id"].coded(),
+        source_ip=columns["source_ip"].coded(),
+        session_id=columns["session_id"].coded(),
+        channel=columns["channel"].coded(),
+        ticket_id=columns["ticket_id"].coded(),
+        purpose=columns["purpose"].coded(),
         event_ids=event_ids,
         user_ids=columns["user_id"].texts(),
         raw=rows.raw,

@@ -6,6 +6,7 @@ looked at value by value.
 
 from __future__ import annotations
 
+import hashlib
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -20,6 +21,7 @@ from detector.events import (
     ID,
     MAX_COUNT,
     MAX_TEXT,
+    NOTE,
     REQUIRED,
     TIME,
     is_clean,
@@ -31,6 +33,7 @@ if TYPE_CHECKING:
     from detector.decode import Bounds, Rows
 
 _OPTIONAL_TEXT = {str, type(None)}
+_UNSHOWABLE = frozenset({"text_too_long", "bad_characters"})
 
 
 @dataclass(frozen=True, slots=True)
@@ -153,14 +156,22 @@ def _all_fine(name: str, values: list[Any], *, missing_ok: bool) -> bool:
 
 def _text(name: str, value: Any, row: int, rule: Rule, rows: Rows) -> str | None:
     """Check one text; None where it is missing or refused."""
-    if isinstance(value, int) and not isinstance(value, bool) and FIELDS[name] == ID:
+    if isinstance(value, int) and not isinstance(value, bool) and FIELDS[name] in {ID, NOTE}:
         value = str(value)
     reason = _fault(name, value)
+    if reason in _UNSHOWABLE and FIELDS[name] == NOTE:
+        return _stand_in(value)
     if reason:
         _refuse(rows, row, reason, name, rule)
     if reason or not value:
         return None
     return str(CHOICES[name][value] if name in CHOICES else value)
+
+
+def _stand_in(text: str) -> str:
+    """Return a short name for a text that cannot be shown: equal texts, equal names."""
+    content = text.encode("utf-8", "surrogatepass")
+    return f"#{hashlib.blake2b(content, digest_size=8).hexdigest()}"
 
 
 def _fault(name: str, value: Any) -> str:

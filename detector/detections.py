@@ -2,19 +2,23 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 
-DETECTORS = ("bulk_read", "off_hours", "cross_branch")
+DETECTORS = (
+    "bulk_read", "off_hours", "cross_branch", "unfamiliar", "slow_drip", "enumeration",
+    "repeat_target", "sensitive", "under_cap", "account", "catch_all",
+)  # fmt: skip
 """Order of every per-detector tuple and array axis."""
 
 
 @dataclass(frozen=True, slots=True)
-class BulkEvidence:
-    """The most surprising of the nine counts of ``bulk_read``.
+class CountEvidence:
+    """The most surprising count of a detector that counts.
 
-    ``quantity`` is records, customers or volume (records listed or exported); ``window``
-    is 10m, 1h or 1d. Means and dispersions describe a negative binomial with variance
-    ``mean + dispersion * mean**2``, of this actor and of the peer group.
+    ``quantity`` and ``window`` are those of ``scoring.counts.STATS``. Means and dispersions
+    describe a negative binomial with variance ``mean + dispersion * mean**2``, of this
+    actor and of the peer group.
     """
 
     quantity: str
@@ -62,13 +66,55 @@ class BranchEvidence:
 
 
 @dataclass(frozen=True, slots=True)
+class UnfamiliarEvidence:
+    """How many values the actor had never used before today, per field, where any.
+
+    ``likelihood`` is log10 of how much better "somebody else at times" fits than the actor.
+    """
+
+    new_values: Mapping[str, int]
+    likelihood: float
+
+
+@dataclass(frozen=True, slots=True)
+class DripEvidence:
+    """The most surprising sum over ``n_days`` active days; figures as in CountEvidence."""
+
+    quantity: str
+    n_days: int
+    observed: int
+    expected: float
+    dispersion: float
+    peer_expected: float
+
+
+@dataclass(frozen=True, slots=True)
+class RepeatEvidence:
+    """One customer on ``n_days`` distinct days of two weeks; rates are customers per day."""
+
+    n_days: int
+    own_rate: float
+    peer_rate: float
+
+
+@dataclass(frozen=True, slots=True)
+class AccountEvidence:
+    """The rule that was broken: left, on_leave, dormant or None; days since or silent."""
+
+    rule: str | None
+    n_days: int
+
+
+@dataclass(frozen=True, slots=True)
 class Detection:
     """One row at which an episode opened or grew. Times are UTC nanoseconds.
 
     ``surprises`` follow ``DETECTORS`` (calibrated powers of ten, 0 = ordinary); ``fired``
     are those at or above their own threshold, most surprising first, never empty.
     ``n_*`` and the two event times describe the actor's local ``day`` (days since
-    1970-01-01) up to and with this row. ``n_customers_30d`` counts 30 local days.
+    1970-01-01) up to and with this row. ``n_unexplained`` are customers new to the actor
+    and without ticket, purpose, approval or cover; ``n_customers_30d`` counts 30 local
+    days. ``counts`` has an entry for each detector that counts and has something to say.
     """
 
     row: int
@@ -83,8 +129,13 @@ class Detection:
     n_events: int
     n_records: int
     n_customers: int
+    n_unexplained: int
     n_customers_30d: int
     learning: bool
-    bulk: BulkEvidence
+    counts: Mapping[str, CountEvidence]
     hours: HoursEvidence
     branch: BranchEvidence
+    unfamiliar: UnfamiliarEvidence
+    drip: DripEvidence
+    repeat: RepeatEvidence
+    account: AccountEvidence

@@ -25,6 +25,7 @@ from detector.state.layout import (
     N_ACTORS,
     TAIL_LIMIT,
     UNSCORED,
+    VALUE_LIMIT,
     Tables,
     empty_tables,
 )
@@ -38,6 +39,7 @@ _COUNTERS = {
     "tail_limit": TAIL_LIMIT,
     "customer_limit": CUSTOMER_LIMIT,
     "branch_limit": BRANCH_LIMIT,
+    "value_limit": VALUE_LIMIT,
 }
 _REJECTED = {TOO_LATE: "too_late", JUMP: "time_jump"}
 

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from typing import Final
 
-ID, TEXT, COUNT, TIME, CHOICE = "id", "text", "count", "time", "choice"
+ID, TEXT, COUNT, TIME, CHOICE, NOTE = "id", "text", "count", "time", "choice", "note"
+"""Kinds of fields. A note is context: where it cannot be read, it counts as missing."""
 
 FIELDS: Final = {
     "event_id": ID,
@@ -20,6 +21,12 @@ FIELDS: Final = {
     "record_count": COUNT,
     "data_class": CHOICE,
     "outcome": CHOICE,
+    "device_id": NOTE,
+    "source_ip": NOTE,
+    "session_id": NOTE,
+    "channel": NOTE,
+    "ticket_id": NOTE,
+    "purpose": NOTE,
 }
 """Canonical fields the engine reads. Others are kept in the source's bytes only."""
 

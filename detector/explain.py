@@ -2,37 +2,80 @@
 
 from __future__ import annotations
 
-from detector.detections import BranchEvidence, BulkEvidence, Detection, HoursEvidence
+from detector.detections import (
+    AccountEvidence,
+    BranchEvidence,
+    CountEvidence,
+    Detection,
+    DripEvidence,
+    HoursEvidence,
+    RepeatEvidence,
+    UnfamiliarEvidence,
+)
+from detector.evidence import clock_of, ranges_of, usual_range
 
-_QUANTITY = {
-    "records": ("records", "条记录"),
-    "customers": ("different customers", "名不同客户"),
-    "volume": ("records by lists, searches or exports", "条记录（列表、搜索或导出）"),
-}
-_WINDOW = {
+Both = tuple[str, str]
+
+_QUANTITY: dict[str, Both] = {
+    "records": ("read {n} records", "读取了{n}条记录"),
+    "customers": ("read {n} different customers", "读取了{n}名不同客户"),
+    "volume": (
+        "listed, searched or exported {n} records", "通过列表、查询或导出取得了{n}条记录",
+    ),
+    "new_customers": (
+        "read {n} customers not seen for 30 days", "读取了{n}名30天内未接触过的客户",
+    ),
+    "unexplained_customers": (
+        "read {n} new customers without ticket, purpose or cover duty",
+        "在无工单、无用途说明、无代班的情况下读取了{n}名新客户",
+    ),
+    "exported_records": ("exported, printed or copied {n} records", "导出、打印或复制了{n}条记录"),
+    "sensitive_customers": (
+        "looked at {n} VIP or employee customers", "查看了{n}名重要客户或员工客户",
+    ),
+    "secret_records": ("made {n} accesses to secret records (C3)", "访问机密记录（C3）{n}次"),
+    "own_records": (
+        "made {n} accesses to records of the own person or household",
+        "访问本人或同户家庭成员记录{n}次",
+    ),
+    "capped_queries": (
+        "made {n} queries just below a result limit", "发起了{n}次结果数略低于上限的查询",
+    ),
+    "ordered_records": (
+        "went through {n} records in the order of their numbers", "按编号顺序查看了{n}条记录",
+    ),
+    "denials": ("was refused {n} times", "被拒绝访问{n}次"),
+    "device_switches": (
+        "changed to and fro between two devices {n} times", "在两台设备之间来回切换{n}次",
+    ),
+    "foreign_customers": (
+        "read {n} customers of other branches", "读取了{n}名其他网点的客户",
+    ),
+}  # fmt: skip
+_WINDOW: dict[str, Both] = {
     "10m": ("within ten minutes", "十分钟内"),
     "1h": ("within an hour", "一小时内"),
     "1d": ("in one day", "一天内"),
 }
+_FIELD: dict[str, Both] = {
+    "system": ("system", "系统"),
+    "action": ("action", "操作"),
+    "device": ("device", "设备"),
+    "address": ("network", "网络"),
+    "channel": ("channel", "渠道"),
+    "data_class": ("class of data", "数据级别"),
+}
 _MAX_ODDS_POWER = 9.0
 
-Range = tuple[int, int]
-Both = tuple[str, str]
 
-
-def explain(found: Detection, usual: Range, peers: Range) -> dict[str, str]:
-    """Explain a detection in one to four sentences per language.
-
-    Args:
-        found: the detection.
-        usual: 5 % to 95 % range of the leading count for this actor.
-        peers: the same for the peer group.
+def explain(found: Detection) -> dict[str, str]:
+    """Explain a detection: what was seen, what is usual, what colleagues do, how rare it is.
 
     Returns:
         ``{"en": ..., "zh": ...}``; never a customer id.
     """
-    parts = [_detector_text(name, found, usual, peers) for name in found.fired]
-    parts.append(_odds(found.score))
+    parts = [_detector_text(name, found) for name in found.fired]
+    parts += [_unexplained(found), _odds(found.score)]
     if found.learning:
         parts.append(
             (
@@ -40,36 +83,48 @@ def explain(found: Detection, usual: Range, peers: Range) -> dict[str, str]:
                 "历史数据较短，主要参照同岗位同事（学习中）。",
             )
         )
-    return {"en": " ".join(en for en, _ in parts), "zh": "".join(zh for _, zh in parts)}
+    return {
+        "en": " ".join(en for en, _ in parts if en),
+        "zh": "".join(zh for _, zh in parts),
+    }
 
 
-def _detector_text(name: str, found: Detection, usual: Range, peers: Range) -> Both:
-    if name == "bulk_read":
-        return _bulk(found.bulk, usual, peers)
+def _detector_text(name: str, found: Detection) -> Both:
     if name == "off_hours":
         return _hours(found.hours)
-    return _branch(found.branch)
+    if name == "cross_branch":
+        return _branch(found.branch)
+    if name == "unfamiliar":
+        return _unfamiliar(found.unfamiliar)
+    if name == "slow_drip":
+        return _drip(found.drip)
+    if name == "repeat_target":
+        return _repeat(found.repeat)
+    if name == "account" and found.account.rule is not None:
+        return _account(found.account)
+    if name in found.counts:
+        return _count(found.counts[name])
+    return _combination(found)
 
 
-def _bulk(bulk: BulkEvidence, usual: Range, peers: Range) -> Both:
-    what_en, what_zh = _QUANTITY[bulk.quantity]
-    when_en, when_zh = _WINDOW[bulk.window]
+def _count(count: CountEvidence) -> Both:
+    usual, peers = ranges_of(count)
+    what_en, what_zh = (text.format(n=f"{count.observed:,}") for text in _QUANTITY[count.quantity])
+    when_en, when_zh = _WINDOW[count.window]
     return (
         (
-            f"Read {bulk.observed:,} {what_en} {when_en}; usual on such a day is "
+            f"{what_en[0].upper()}{what_en[1:]} {when_en}; usual on such a day is "
             f"{usual[0]:,}-{usual[1]:,}, for colleagues {peers[0]:,}-{peers[1]:,}."
         ),
         (
-            f"{when_zh}读取了{bulk.observed:,}{what_zh}；"
-            f"本人此类日子通常为{usual[0]:,}~{usual[1]:,}，"
+            f"{when_zh}{what_zh}；本人此类日子通常为{usual[0]:,}~{usual[1]:,}，"
             f"同组同事为{peers[0]:,}~{peers[1]:,}。"
         ),
     )
 
 
 def _hours(hours: HoursEvidence) -> Both:
-    clock = f"{hours.bin_index // 4:02d}:{hours.bin_index % 4 * 15:02d}"
-    share = _percent(hours.share)
+    clock, share = clock_of(hours.bin_index), _percent(hours.share)
     english = f"Active around {clock}, where at most {share} of usual activity falls."
     chinese = f"{clock}前后仍有操作，该时段至多占其平时活动的{share}。"
     if hours.rest_day:
@@ -95,6 +150,102 @@ def _branch(branch: BranchEvidence) -> Both:
             f"works there on about {own} of days, colleagues on {peers}."
         ),
         f"查看了{where_zh}的{n:,}名客户；本人约{own}的工作日涉及该处，同事约{peers}。",
+    )
+
+
+def _unfamiliar(unfamiliar: UnfamiliarEvidence) -> Both:
+    news = unfamiliar.new_values.items()
+    listed_en = ", ".join(f"{n} new {_FIELD[name][0]}" for name, n in news)
+    listed_zh = "、".join(f"{n}个新{_FIELD[name][1]}" for name, n in news)
+    seen_en = f" Never used before by this person: {listed_en}." if listed_en else ""
+    seen_zh = f"本人从未用过：{listed_zh}。" if listed_zh else ""
+    return (
+        f"Does not look like this person's usual way of working.{seen_en}",
+        f"操作方式与本人平时明显不同。{seen_zh}",
+    )
+
+
+def _drip(drip: DripEvidence) -> Both:
+    low, high = usual_range(drip.expected, drip.dispersion)
+    what_en, what_zh = (text.format(n=f"{drip.observed:,}") for text in _QUANTITY[drip.quantity])
+    return (
+        (
+            f"{what_en[0].upper()}{what_en[1:]} over {drip.n_days} active days; before that, "
+            f"{low:,}-{high:,} were usual in so many days, for colleagues about "
+            f"{drip.peer_expected:,.0f}."
+        ),
+        (
+            f"最近{drip.n_days}个工作日合计{what_zh}；此前同样天数通常为{low:,}~{high:,}，"
+            f"同组同事约为{drip.peer_expected:,.0f}。"
+        ),
+    )
+
+
+def _repeat(repeat: RepeatEvidence) -> Both:
+    every_en, every_zh = _every(repeat.own_rate)
+    peers_en, peers_zh = _every(repeat.peer_rate)
+    return (
+        (
+            f"Looked at one customer on {repeat.n_days} days within two weeks without a stated "
+            f"reason; that happens to this person {every_en}, to colleagues {peers_en}."
+        ),
+        (
+            f"两周内有{repeat.n_days}天在无业务说明的情况下查看同一客户；"
+            f"本人{every_zh}才有一次，同事{peers_zh}一次。"
+        ),
+    )
+
+
+def _every(rate: float) -> Both:
+    """Say how often something happens from its rate per active day."""
+    if rate >= 0.95:
+        return "every day", "几乎每天"
+    days = min(max(round(1.0 / max(rate, 1e-6)), 1), 10_000)
+    return f"about once in {days:,} active days", f"约{days:,}个工作日"
+
+
+def _account(account: AccountEvidence) -> Both:
+    n = account.n_days
+    if account.rule == "left":
+        return (
+            f"The account is used {n:,} days after its owner left the bank.",
+            f"员工已离职{n:,}天，账号仍在使用。",
+        )
+    if account.rule == "dormant":
+        return (
+            f"The account is used again after {n:,} silent days.",
+            f"账号沉寂{n:,}天后再次使用。",
+        )
+    return (
+        "The account is used while its owner is on leave.",
+        "员工休假期间账号仍在使用。",
+    )
+
+
+def _combination(found: Detection) -> Both:
+    n, customers = found.n_events, found.n_customers
+    return (
+        (
+            f"An odd mixture in one day: {n:,} events on {customers:,} customers, nothing "
+            "alone beyond its bounds."
+        ),
+        f"当天{n:,}次操作、涉及{customers:,}名客户，单项均未越界，但组合少见。",
+    )
+
+
+def _unexplained(found: Detection) -> Both:
+    """Answer the first question of every reviewer: was there a reason?"""
+    if found.n_customers == 0 or found.n_unexplained == 0:
+        return "", ""
+    return (
+        (
+            f"Of the day's {found.n_customers:,} customers, {found.n_unexplained:,} were new to "
+            "this person and came without ticket, purpose, approval or cover duty."
+        ),
+        (
+            f"当天{found.n_customers:,}名客户中，{found.n_unexplained:,}名此前未接触过，"
+            "且无工单、用途、审批或代班记录。"
+        ),
     )
 
 

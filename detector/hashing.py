@@ -49,21 +49,56 @@ def hash_strings(texts: Sequence[str]) -> NDArray[np.int64]:
     >>> hash_strings(["", "a"]) == hash_strings(["", "b"])
     array([ True, False])
     """
-    joined = "".join(texts)
-    if joined.isascii():
-        lengths = np.fromiter(map(len, texts), dtype=np.int64, count=len(texts))
-        buffer = joined.encode("ascii")
-    else:
-        encoded = [text.encode() for text in texts]
-        lengths = np.fromiter(map(len, encoded), dtype=np.int64, count=len(texts))
-        buffer = b"".join(encoded)
+    buffer, ends = _ragged(texts)
     out = np.zeros(len(texts), dtype=np.int64)
     with np.errstate(over="ignore"):
-        _hash_ragged(np.frombuffer(buffer, dtype=np.uint8), np.cumsum(lengths), out)
+        _hash_ragged(buffer, ends, out)
     return out
 
 
-def mix(left: NDArray[np.int64], right: NDArray[np.int64]) -> NDArray[np.int64]:
+def _ragged(texts: Sequence[str]) -> tuple[NDArray[np.uint8], NDArray[np.int64]]:
+    """Return the UTF-8 bytes of all texts end to end, and where each ends."""
+    joined = "".join(texts)
+    if joined.isascii():
+        lengths = np.fromiter(map(len, texts), dtype=np.int64, count=len(texts))
+        content = joined.encode("ascii")
+    else:
+        encoded = [text.encode() for text in texts]
+        lengths = np.fromiter(map(len, encoded), dtype=np.int64, count=len(texts))
+        content = b"".join(encoded)
+    return np.frombuffer(content, dtype=np.uint8), np.cumsum(lengths)
+
+
+@kernel
+def _numbers_ragged(
+    text: NDArray[np.uint8], ends: NDArray[np.int64], out: NDArray[np.int64]
+) -> None:
+    start = 0
+    for row in range(ends.size):
+        end = ends[row]
+        first = end
+        while first > start and end - first < 18 and 48 <= text[first - 1] <= 57:
+            first -= 1
+        number = -1 if first == end else 0
+        for i in range(first, end):
+            number = number * 10 + int(text[i]) - 48
+        out[row] = number
+        start = end
+
+
+def trailing_numbers(texts: Sequence[str]) -> NDArray[np.int64]:
+    """Return the number each text ends with (its last 18 digits at most), -1 for none.
+
+    >>> trailing_numbers(["C0042", "A-7", "x", ""]).tolist()
+    [42, 7, -1, -1]
+    """
+    buffer, ends = _ragged(texts)
+    out = np.empty(len(texts), dtype=np.int64)
+    _numbers_ragged(buffer, ends, out)
+    return out
+
+
+def mix(left: NDArray[np.int64], right: NDArray[np.int64] | np.int64) -> NDArray[np.int64]:
     """Combine two keys into one that depends on their order.
 
     Args:

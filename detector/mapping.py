@@ -14,7 +14,7 @@ from typing import Any
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 from detector.errors import MappingError
-from detector.events import FIELDS, REQUIRED, TIME
+from detector.events import FIELDS, NOTE, REQUIRED, TIME
 
 _MAX_BYTES = 1_000_000
 _EPOCHS = ("epoch_s", "epoch_ms", "epoch_us", "epoch_ns")
@@ -62,7 +62,11 @@ def load_mapping(path: Path | None) -> Mapping:
     (('user_id',),)
     """
     if path is None:
-        return Mapping({field: Rule(pointers=((field,),)) for field in FIELDS}, "canonical")
+        rules = {
+            field: Rule(pointers=((field,),), null_on_error=kind == NOTE)
+            for field, kind in FIELDS.items()
+        }
+        return Mapping(rules, "canonical")
     content = _read(path)
     where = str(path)
     _known(content, ("fields",), where, "")
@@ -120,10 +124,15 @@ def _rule(field: str, spec: Any, where: str) -> Rule:
         line_number=spec.get("line_number", False),
         enum=spec.get("enum"),
         default=spec.get("default"),
-        null_on_error=spec.get("on_error", "reject") == "null",
+        null_on_error=spec.get("on_error", _on_error(field)) == "null",
         formats=_formats(field, spec.get("formats", ["iso8601"]), where),
         zone=_zone(field, spec.get("zone"), where),
     )
+
+
+def _on_error(field: str) -> str:
+    """Return the default: what is only context never costs a row."""
+    return "null" if FIELDS[field] == NOTE else "reject"
 
 
 def _typed(field: str, spec: dict[str, Any], where: str) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from datetime import date
 from typing import Any
 
 import numpy as np
@@ -14,21 +15,23 @@ from detector.detections import DETECTORS
 from detector.hashing import hash_strings, mix
 from detector.policy import Policy
 from detector.reference import Reference
-from detector.scoring import builtin
+from detector.scoring import account, builtin, bulk_read, enumeration, sensitive, under_cap
 from detector.scoring.builtin import SERVICE_ROLE
 from detector.scoring.model import Limits, Model
-from detector.state.layout import I64
+from detector.scoring.reasons import Reasons, is_in, reasons_of
+from detector.state.layout import I64, N_STATS
 from detector.workhours import ClockTables, Notice, clock_tables
 
 _HOUR_NS = 3_600_000_000_000
 _EVER_NS = -(2**63)
 _DECAY_DAYS = 512
 _EPOCH_ORDINAL = 719_163  # date(1970, 1, 1).toordinal()
+LEAST_SHARE = 1e-4  # of a value that the history does not hold
 
 # What an artifact must bring; the rest of the model comes from reference tables.
 MODEL_ARRAYS = (
     "mean", "dispersion", "spread", "hours", "rest_share", "out_volume", "away_share",
-    "visit_size", "relation_share", "stratum", "knots_raw", "knots_surprise",
+    "visit_size", "relation_share", "reach", "stratum", "knots_raw", "knots_surprise",
 )  # fmt: skip
 
 
@@ -50,8 +53,19 @@ class Plan:
     policy_digest: str
     artifact_digest: str
     reference_digest: str
+    reasons: Reasons
+    value_key: I64
+    value_share: NDArray[np.float64]
     notices: tuple[Notice, ...] = ()
     keep_ledger: bool = False
+
+    def value_shares(self, keys: NDArray[np.int64]) -> NDArray[np.float64]:
+        """(n,) bank-wide share of each value; unknown ones get the least share."""
+        known = is_in(keys, self.value_key)
+        at = np.searchsorted(self.value_key, keys[known])
+        shares = np.full(keys.size, LEAST_SHARE, dtype=np.float64)
+        shares[known] = self.value_share[at]
+        return shares
 
 
 def build_plan(
@@ -100,6 +114,9 @@ def build_plan(
         policy_digest=policy.digest,
         artifact_digest="builtin" if artifact is None else artifact.digest,
         reference_digest=reference.digest,
+        reasons=reasons_of(reference),
+        value_key=np.ascontiguousarray(arrays["value_key"], dtype=np.int64),
+        value_share=np.ascontiguousarray(arrays["value_share"], dtype=np.float64),
         notices=(*(Notice(text, _EVER_NS) for text in reference.notices), *notices),
         keep_ledger=keep_ledger,
     )
@@ -111,6 +128,9 @@ def builtin_arrays() -> dict[str, NDArray[np.generic]]:
     return {
         "group_of": np.array([[0], [1]], dtype=np.int32),
         "mean": builtin.means(),
+        "reach": builtin.reach_rates(),
+        "value_key": np.zeros(0, dtype=np.int64),
+        "value_share": np.zeros(0, dtype=np.float64),
         "dispersion": builtin.dispersions(),
         "spread": builtin.spreads(),
         "hours": builtin.hours(),
@@ -154,7 +174,7 @@ def _model(
     if not manifest["branches"] and n:
         shares[:] = 1.0 / n
     visit_key, visit_share = visit_table(arrays["visit_key"], arrays["visit_share"], n + 1)
-    staff_key, staff_role, staff_home, staff_home_key = _staff_table(reference, roles, branches)
+    leave_key, leave_first, leave_last = _leave_table(reference)
     cover_key, cover_first, cover_last = _cover_table(reference)
     keep = 0.5 ** (1.0 / policy.learning.half_life_active_days)
     return Model(
@@ -164,10 +184,11 @@ def _model(
         branch_share=shares,
         branch_region=branch_regions(reference, branches),
         branch_clock=_branch_clocks(reference, branches),
-        staff_key=staff_key,
-        staff_role=staff_role,
-        staff_home=staff_home,
-        staff_home_key=staff_home_key,
+        **_staff_table(reference, roles, branches),
+        leave_key=leave_key,
+        leave_first=leave_first,
+        leave_last=leave_last,
+        detector_of=detector_of_counts(),
         cover_key=cover_key,
         cover_first=cover_first,
         cover_last=cover_last,
@@ -195,6 +216,7 @@ def _limits(policy: Policy, emit_score: float, emit_from_ns: int | None) -> Limi
         max_tail_rows=policy.limits.max_tail_rows,
         max_customers=policy.limits.max_customers_per_actor,
         max_branches=policy.limits.max_branches_per_actor,
+        max_values=policy.limits.max_values_per_actor,
         threshold=np.array([detector.threshold for detector in detectors], dtype=np.float64),
         enabled=np.array([detector.enabled for detector in detectors], dtype=np.uint8),
     )
@@ -225,7 +247,7 @@ def _staff_texts(reference: Reference) -> dict[str, tuple[str | None, str | None
 
 def _staff_table(
     reference: Reference, roles: Mapping[str, int], branches: Mapping[str, int]
-) -> tuple[I64, NDArray[np.int32], NDArray[np.int32], I64]:
+) -> dict[str, NDArray[Any]]:
     """Index the staff directory by user key."""
     staff = reference.staff
     names = [
@@ -238,17 +260,61 @@ def _staff_table(
     home = np.array([branches.get(b or "", 0) for b in staff.branches] + [0], dtype=np.int32)
     home_key = np.append(hash_strings([b or "" for b in staff.branches]), 0).astype(np.int64)
     home[:-1][home_key[:-1] == 0] = -1
-    return table, role[order], home[order], home_key[order]
+    left = [0 if day is None else day.toordinal() - _EPOCH_ORDINAL for day in staff.left]
+    return {
+        "staff_key": table,
+        "staff_role": role[order],
+        "staff_home": home[order],
+        "staff_home_key": home_key[order],
+        "staff_left": np.array([*left, 0], dtype=np.int64)[order],
+    }
 
 
-def _cover_table(reference: Reference) -> tuple[I64, NDArray[np.int32], NDArray[np.int32]]:
-    """Sort cover duties by mixed key of user and branch; days count from 1970-01-01."""
+Days = NDArray[np.int32]
+
+
+def _cover_table(reference: Reference) -> tuple[I64, Days, Days]:
+    """Sort cover duties by mixed key of user and branch."""
     users = hash_strings([duty.user_id for duty in reference.cover])
     keys = mix(users, hash_strings([duty.branch for duty in reference.cover]))
-    first = np.array([d.first_day.toordinal() for d in reference.cover], dtype=np.int32)
-    last = np.array([d.last_day.toordinal() for d in reference.cover], dtype=np.int32)
+    return _sorted_periods(keys, [(duty.first_day, duty.last_day) for duty in reference.cover])
+
+
+def _leave_table(reference: Reference) -> tuple[I64, Days, Days]:
+    """Sort leaves by user key."""
+    staff = reference.staff
+    leaves = [
+        (user, period)
+        for user, periods in zip(staff.user_ids, staff.leave, strict=True)
+        for period in periods
+    ]
+    keys = hash_strings([user for user, _ in leaves])
+    return _sorted_periods(keys, [period for _, period in leaves])
+
+
+def _sorted_periods(keys: I64, periods: list[tuple[date, date]]) -> tuple[I64, Days, Days]:
+    """Return keys in order with first and last local day, counted from 1970-01-01."""
+    days = np.array(
+        [(first.toordinal(), last.toordinal()) for first, last in periods], dtype=np.int32
+    ).reshape(-1, 2)
     order = np.argsort(keys, kind="stable")
-    return keys[order], first[order] - _EPOCH_ORDINAL, last[order] - _EPOCH_ORDINAL
+    days = days[order] - np.int32(_EPOCH_ORDINAL)
+    return keys[order], np.ascontiguousarray(days[:, 0]), np.ascontiguousarray(days[:, 1])
+
+
+def detector_of_counts() -> I64:
+    """(counts,) position in ``DETECTORS`` of the detector each count speaks for, or -1."""
+    counted = {
+        "bulk_read": bulk_read.COUNTED,
+        "sensitive": sensitive.COUNTED,
+        "under_cap": under_cap.COUNTED,
+        "enumeration": enumeration.COUNTED,
+        "account": account.COUNTED,
+    }
+    detector = np.full(N_STATS, -1, dtype=np.int64)
+    for name, stats in counted.items():
+        detector[list(stats)] = DETECTORS.index(name)
+    return detector
 
 
 def open_table(keys: I64) -> tuple[I64, NDArray[np.int64]]:

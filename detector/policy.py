@@ -20,6 +20,7 @@ from detector.errors import PolicyError
 _UNITS_NS = {"s": 10**9, "m": 60 * 10**9, "h": 3600 * 10**9, "d": 86_400 * 10**9}
 _HOUR_NS = _UNITS_NS["h"]
 _MAX_POLICY_BYTES = 1_000_000
+_MAX_CAP = 10_000_000
 _TEXTS = ("title", "why", "false_positives", "known_gaps", "runbook")
 SEVERITIES = ("low", "medium", "high", "critical")
 
@@ -34,6 +35,7 @@ _NUMBER_RANGES: dict[str, tuple[float, float]] = {
     "limits.max_tail_rows": (16, 4096),
     "limits.max_customers_per_actor": (1, 100_000_000),
     "limits.max_branches_per_actor": (1, 1_000_000),
+    "limits.max_values_per_actor": (8, 1_000_000),
     "limits.max_line_bytes": (1_000, 100_000_000),
     "learning.half_life_active_days": (2, 1_000),
     "learning.flagged_day_weight": (0.001, 1),
@@ -79,14 +81,17 @@ class LimitPolicy:
     max_tail_rows: int
     max_customers_per_actor: int
     max_branches_per_actor: int
+    max_values_per_actor: int
     max_line_bytes: int
 
 
 @dataclass(frozen=True, slots=True)
 class EventPolicy:
-    """Actions that list or take away records in volume."""
+    """Actions that list records in volume or take them away, and known limits of queries."""
 
     volume_actions: tuple[str, ...]
+    export_actions: tuple[str, ...]
+    query_caps: tuple[int, ...]
 
 
 @dataclass(frozen=True, slots=True)
@@ -205,8 +210,12 @@ def _check(name: str, value: Any, base: Any, where: str) -> None:
         _refuse(name, value, "Use an IANA name such as Asia/Shanghai", where)
     if name == "alerts.severity":
         _check_severities(name, value, where)
-    if name == "events.volume_actions" and not all(isinstance(item, str) for item in value):
+    if name.endswith("_actions") and not all(isinstance(item, str) for item in value):
         _refuse(name, value, "Expected a list of action names", where)
+    if name == "events.query_caps" and not all(
+        isinstance(item, int) and 10 <= item <= _MAX_CAP for item in value
+    ):
+        _refuse(name, value, f"Expected whole numbers from 10 to {_MAX_CAP:,}", where)
 
 
 def _check_severities(name: str, value: list[Any], where: str) -> None:
@@ -250,7 +259,7 @@ def _build(content: dict[str, Any]) -> Policy:
             max_jump_ns=_duration_ns("clock.max_jump", clock["max_jump"], "policy"),
         ),
         limits=LimitPolicy(**{key: int(value) for key, value in content["limits"].items()}),
-        events=EventPolicy(volume_actions=tuple(content["events"]["volume_actions"])),
+        events=EventPolicy(**{key: tuple(value) for key, value in content["events"].items()}),
         learning=LearningPolicy(**{k: float(v) for k, v in content["learning"].items()}),
         detectors={name: _detector(content["detectors"][name]) for name in DETECTORS},
         out_of_hours_share=float(content["detectors"]["off_hours"]["out_of_hours_share"]),

@@ -1,4 +1,4 @@
-"""Reference tables: staff, branches, calendars, cover duty. All optional, all checked."""
+"""Reference tables of staff, branches, calendars, cover, customers. All optional, all checked."""
 
 from __future__ import annotations
 
@@ -11,20 +11,21 @@ from dataclasses import dataclass, field
 from datetime import date, datetime
 from pathlib import Path
 
+from detector.customers import Approval, Customers, approvals_of, customers_of
 from detector.errors import ReferenceDataError
+from detector.table_rows import Row
 
 MAX_FILE_BYTES = 1_000_000_000
 MAX_ROWS = 5_000_000
-MAX_TEXT = 256
 DAY_KINDS = ("workday", "rest", "half")
 _REQUIRED = {
     "staff": ("user_id",),
     "branches": ("branch",),
     "calendar": ("calendar", "date", "kind"),
     "cover": ("user_id", "branch", "from", "to"),
+    "customers": ("customer_id",),
+    "approvals": ("ticket_id",),
 }
-
-
 _KNOWN = {
     "staff": (
         "user_id", "name", "role", "branch", "department", "manager_id", "account_type", "hired",
@@ -33,6 +34,14 @@ _KNOWN = {
     "branches": ("branch", "name", "region", "parent", "time_zone", "calendar"),
     "calendar": ("calendar", "date", "kind"),
     "cover": ("user_id", "branch", "from", "to"),
+    "customers": (
+        "customer_id", "flags", "vip", "employee", "honeytoken", "user_id", "employee_user_id",
+        "household",
+    ),
+    "approvals": (
+        "ticket_id", "user_id", "customers", "customer_id", "branch", "action", "scope", "purpose",
+        "valid_from", "valid_to",
+    ),
 }  # fmt: skip
 
 
@@ -44,6 +53,8 @@ class Staff:
     roles: tuple[str | None, ...] = ()
     branches: tuple[str | None, ...] = ()
     account_types: tuple[str | None, ...] = ()
+    left: tuple[date | None, ...] = ()
+    leave: tuple[tuple[tuple[date, date], ...], ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,44 +88,14 @@ class Reference:
     branches: tuple[Branch, ...] = ()
     calendar: Mapping[tuple[str, date], str] = field(default_factory=dict)
     cover: tuple[Cover, ...] = ()
+    customers: Customers = field(default_factory=Customers)
+    approvals: tuple[Approval, ...] = ()
     digest: str = "none"
     notices: tuple[str, ...] = ()
 
 
-@dataclass(frozen=True, slots=True)
-class _Row:
-    """One row of a table; knows where it stands for the sake of error texts."""
-
-    path: Path
-    number: int
-    cells: Mapping[str, str]
-
-    def text(self, column: str) -> str | None:
-        value = (self.cells.get(column) or "").strip()
-        if len(value) > MAX_TEXT or not value.isprintable():
-            raise self.error(column, "is too long or not printable", "Clean the cell")
-        return value or None
-
-    def required(self, column: str) -> str:
-        value = self.text(column)
-        if value is None:
-            raise self.error(column, "is empty", "Fill it in or remove the row")
-        return value
-
-    def day(self, column: str) -> date:
-        value = self.required(column)
-        try:
-            return date.fromisoformat(value)
-        except ValueError:
-            raise self.error(column, "is not a date", "Write YYYY-MM-DD") from None
-
-    def error(self, column: str, what: str, hint: str) -> ReferenceDataError:
-        where = f"{self.path} row {self.number} column {column}"
-        return ReferenceDataError(what, where=where, hint=hint)
-
-
 def load_reference(folder: Path | None) -> Reference:
-    """Read ``staff``, ``branches``, ``calendar`` and ``cover`` (.csv or .parquet) of a folder.
+    """Read the tables (.csv or .parquet) of a reference folder.
 
     Args:
         folder: the reference folder; None means no reference data.
@@ -138,12 +119,14 @@ def load_reference(folder: Path | None) -> Reference:
         branches=_branches(tables["branches"]),
         calendar=_calendar(tables["calendar"]),
         cover=_cover(tables["cover"]),
+        customers=customers_of(tables["customers"]),
+        approvals=approvals_of(tables["approvals"]),
         digest=digest.hexdigest(),
         notices=tuple(notices),
     )
 
 
-def _read_table(folder: Path, name: str, digest: hashlib.blake2b, notices: list[str]) -> list[_Row]:
+def _read_table(folder: Path, name: str, digest: hashlib.blake2b, notices: list[str]) -> list[Row]:
     """Read one table; a missing file is an empty table."""
     for suffix in (".csv", ".parquet"):
         path = folder / f"{name}{suffix}"
@@ -160,7 +143,7 @@ def _read_table(folder: Path, name: str, digest: hashlib.blake2b, notices: list[
         if unknown:
             known = ", ".join(_KNOWN[name])
             notices.append(f"{path}: {len(unknown)} unknown columns are ignored; known: {known}")
-        return [_Row(path, number, row) for number, row in cells]
+        return [Row(path, number, row) for number, row in cells]
     return []
 
 
@@ -228,7 +211,7 @@ def _cell(value: object) -> str:
     return str(value.date()) if isinstance(value, datetime) else str(value)
 
 
-def _staff(rows: list[_Row]) -> Staff:
+def _staff(rows: list[Row]) -> Staff:
     seen: set[str] = set()
     for row in rows:
         user_id = row.required("user_id")
@@ -242,10 +225,12 @@ def _staff(rows: list[_Row]) -> Staff:
         roles=tuple(row.text("role") for row in rows),
         branches=tuple(row.text("branch") for row in rows),
         account_types=tuple(row.text("account_type") for row in rows),
+        left=tuple(row.optional_day("left") for row in rows),
+        leave=tuple(row.periods("leave") for row in rows),
     )
 
 
-def _branches(rows: list[_Row]) -> tuple[Branch, ...]:
+def _branches(rows: list[Row]) -> tuple[Branch, ...]:
     found: dict[str, Branch] = {}
     zones = zoneinfo.available_timezones() - {"localtime"}
     for row in rows:
@@ -259,7 +244,7 @@ def _branches(rows: list[_Row]) -> tuple[Branch, ...]:
     return tuple(found.values())
 
 
-def _calendar(rows: list[_Row]) -> dict[tuple[str, date], str]:
+def _calendar(rows: list[Row]) -> dict[tuple[str, date], str]:
     days = {}
     for row in rows:
         kind = row.required("kind")
@@ -269,7 +254,7 @@ def _calendar(rows: list[_Row]) -> dict[tuple[str, date], str]:
     return days
 
 
-def _cover(rows: list[_Row]) -> tuple[Cover, ...]:
+def _cover(rows: list[Row]) -> tuple[Cover, ...]:
     duties = []
     for row in rows:
         first, last = row.day("from"), row.day("to")

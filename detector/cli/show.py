@@ -20,6 +20,7 @@ _LIMITS = {
     "tail_limit": "times an actor's recent rows were cut; raise [limits] max_tail_rows",
     "customer_limit": "events beyond max_customers_per_actor counted as known customers",
     "branch_limit": "events beyond max_branches_per_actor were not scored for their branch",
+    "value_limit": "values beyond max_values_per_actor were left out of profiles",
 }
 
 

@@ -22,6 +22,7 @@ from detector.fitting.priors import (
     fit_away_share,
     fit_counts,
     fit_hours,
+    fit_reach,
     fit_rest_share,
     fit_sizes,
     make_groups,
@@ -32,7 +33,7 @@ from detector.policy import Policy
 from detector.reference import Reference
 from detector.scoring.builtin import SERVICE_ROLE
 from detector.scoring.calibration import NOTABLE
-from detector.state.layout import DAY, F64, FOREIGN, I64, RAW
+from detector.state.layout import COUNTS, DAY, F64, FOREIGN, I64, RAW
 
 _LEAST_STRATUM_DAYS = 100
 _NEVER_NS = 2**62
@@ -108,7 +109,12 @@ def _priors(history: History, plan: Plan, reference: Reference) -> tuple[Arrays,
         ),
         "out_volume": fit_sizes(out_events(history), groups, _floats(builtin)["out_volume"]),
         "away_share": fit_away_share(history, groups, _floats(builtin)["away_share"]),
-        "visit_size": fit_sizes(history.day[:, FOREIGN], groups, _floats(builtin)["visit_size"]),
+        "visit_size": fit_sizes(
+            history.day[:, COUNTS + FOREIGN], groups, _floats(builtin)["visit_size"]
+        ),
+        "reach": fit_reach(history, groups, _floats(builtin)["reach"]),
+        "value_key": history.value_key,
+        "value_share": history.value_share,
         **fit_branches(history, roles, branches, branch_regions(reference, branches)),
     }
     stratum, n_strata = _strata(groups)

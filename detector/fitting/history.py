@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 
 from detector.columns import EventBatch
 from detector.engine import State, new_state, step
+from detector.fitting.values import ValueCounts
 from detector.hashing import hash_strings
 from detector.plan import Plan
 from detector.scoring.builtin import SERVICE_ROLE
@@ -24,7 +25,8 @@ class History:
     ``surprise`` the columns of ``state/layout.py``. ``role_of`` and ``home_of`` map a user
     key to a name or None. ``visits`` has one line per pair: user key, branch key, and in
     ``visit_days`` its decayed number of days; ``days_seen`` maps a user key to its decayed
-    number of active days.
+    number of active days. ``value_key`` (sorted) and ``value_share`` are the values of
+    ``unfamiliar`` and the share of each in its field.
     """
 
     n_events: int
@@ -38,6 +40,8 @@ class History:
     visits: I64
     visit_days: F64
     days_seen: dict[int, float]
+    value_key: I64
+    value_share: F64
 
 
 def run_history(batches: Iterable[EventBatch], plan: Plan) -> History:
@@ -51,6 +55,7 @@ def run_history(batches: Iterable[EventBatch], plan: Plan) -> History:
     actors, days, surprises = [], [], []
     people: dict[str, tuple[str | None, str | None]] = dict(plan.staff)
     branches: set[str] = set(plan.branches)
+    values = ValueCounts()
     for batch in batches:
         result = step(state, batch, plan)
         state, n_events = result.state, n_events + len(batch)
@@ -59,10 +64,12 @@ def run_history(batches: Iterable[EventBatch], plan: Plan) -> History:
         surprises.append(result.closed.surprise)
         branches.update(batch.record_branch.values, batch.user_branch.values)
         people.update(_people(batch, people))
+        values.add(batch)
     open_actor, open_day, open_surprise = _open_days(state)
     who = np.concatenate([*actors, open_actor])
     keys = hash_strings(list(people)).tolist()
     visits, visit_days = _visits(state)
+    value_key, value_share = values.shares()
     n = int(state.tables.counts[N_ACTORS])
     seen = state.tables.actors.baseline[:n, DAYS_SEEN].astype(np.float64).tolist()
     return History(
@@ -77,6 +84,8 @@ def run_history(batches: Iterable[EventBatch], plan: Plan) -> History:
         visits=visits,
         visit_days=visit_days,
         days_seen=dict(zip(state.tables.actors.user[:n].tolist(), seen, strict=True)),
+        value_key=value_key,
+        value_share=value_share,
     )
 
 

@@ -14,20 +14,21 @@ from numpy.typing import NDArray
 
 from detector.fitting.history import History
 from detector.scoring.builtin import SERVICE_ROLE
+from detector.scoring.repeat_target import BITS, SPAN_DAYS
 from detector.state.layout import (
     BINS_HIGH,
     BINS_LOW,
-    CUSTOMERS,
+    COUNTS,
+    DAY,
     F64,
     FOREIGN,
     I64,
     KIND,
+    LEVELS,
     N_BINS,
+    N_LEVELS,
     N_STATS,
     OUT_EVENTS,
-    PEAKS,
-    RECORDS,
-    VOLUME,
 )
 
 _LEAN_ACTORS = 4.0  # a group of so many actors weighs as much as its parent
@@ -52,11 +53,8 @@ class Group:
 
 
 def counts_of(day: I64) -> F64:
-    """(m, 9) the nine counts of ``bulk_read``, in its order."""
-    columns: list[NDArray[np.int64]] = []
-    for quantity, total in enumerate((RECORDS, CUSTOMERS, VOLUME)):
-        columns += [day[:, PEAKS + 2 * quantity], day[:, PEAKS + 2 * quantity + 1], day[:, total]]
-    return np.stack(columns, axis=1).astype(np.float64)
+    """(m, counts) the counts of each day, in the order of ``state/layout.py``."""
+    return day[:, COUNTS : COUNTS + N_STATS].astype(np.float64)
 
 
 def make_groups(history: History) -> list[Group]:
@@ -89,7 +87,7 @@ def _enough(history: History, lines: I64) -> bool:
 def fit_counts(
     history: History, groups: list[Group], fallback: dict[str, F64]
 ) -> tuple[F64, F64, F64]:
-    """Fit (g, 2, 9) means, (g, 9) dispersions and (g, 9) spreads.
+    """Fit (g, 2, counts) means, (g, counts) dispersions and spreads.
 
     Args:
         history: all actor-days.
@@ -123,7 +121,7 @@ def fit_counts(
 
 
 def _actor_means(user: I64, counts: F64) -> tuple[F64, F64, NDArray[np.int64]]:
-    """Return (a, 9) means, (a,) days per actor and the actor of each line."""
+    """Return (a, counts) means, (a,) days per actor and the actor of each line."""
     _, actor = np.unique(user, return_inverse=True)
     n_days = np.bincount(actor).astype(np.float64)
     sums = np.zeros((n_days.size, counts.shape[1]))
@@ -231,7 +229,7 @@ def fit_sizes(values: I64, groups: list[Group], fallback: F64) -> F64:
 
 def fit_away_share(history: History, groups: list[Group], fallback: F64) -> F64:
     """(g,) share of active days that touch a foreign branch."""
-    away = history.day[:, FOREIGN] > 0
+    away = history.day[:, COUNTS + FOREIGN] > 0
     share = np.zeros(len(groups))
     for row, group in enumerate(groups):
         prior = fallback[row] if row < 2 else share[group.parent]
@@ -243,3 +241,22 @@ def fit_away_share(history: History, groups: list[Group], fallback: F64) -> F64:
 def out_events(history: History) -> I64:
     """(m,) events out of hours."""
     return history.day[:, OUT_EVENTS]
+
+
+def fit_reach(history: History, groups: list[Group], fallback: F64) -> F64:
+    """(g, levels) customers an active day that reach 2, 3, … distinct days within two weeks.
+
+    An actor's first two weeks say nothing: every customer is new in them.
+    """
+    first_day: dict[int, int] = {}
+    for user, day in zip(history.user.tolist(), history.day[:, DAY].tolist(), strict=True):
+        first_day[user] = min(day, first_day.get(user, day))
+    age = history.day[:, DAY] - np.array([first_day[user] for user in history.user.tolist()])
+    reached = (history.day[:, [LEVELS]] >> (BITS * np.arange(N_LEVELS))) & ((1 << BITS) - 1)
+    rates = np.zeros((len(groups), N_LEVELS))
+    for row, group in enumerate(groups):
+        lines = group.lines[age[group.lines] >= SPAN_DAYS]
+        prior = fallback[row] if row < 2 else rates[group.parent]
+        lean = _LEAN_BUILTIN_DAYS if row < 2 else _LEAN_DAYS
+        rates[row] = (reached[lines].sum(axis=0) + lean * prior) / (lines.size + lean)
+    return rates

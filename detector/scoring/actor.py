@@ -11,6 +11,7 @@ from detector.state.layout import (
     HOME_GUESSED,
     HOME_KEY,
     I64,
+    LEFT_DAY,
     N_ACTORS,
     NEWEST_NS,
     PENDING_NS,
@@ -37,6 +38,7 @@ def start_actor(tables: Tables, model: Model, user: int, t_ns: int) -> int:
             me[ROLE] = model.staff_role[cell]
             me[HOME] = model.staff_home[cell]
             me[HOME_KEY] = model.staff_home_key[cell]
+            me[LEFT_DAY] = model.staff_left[cell]
     return slot
 
 

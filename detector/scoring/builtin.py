@@ -10,18 +10,31 @@ import math
 import numpy as np
 
 from detector.scoring.calibration import NOTABLE
-from detector.state.layout import F64, N_BINS
+from detector.state.layout import F64, N_BINS, N_DETECTORS, N_LEVELS
 
 SERVICE_ROLE = "(service)"
 N_KNOTS = 64
 
-# records, customers, volume × 10 min, 1 h, day, for people on a working day
-_PERSON_MEAN = (14.0, 32.0, 90.0, 5.0, 13.0, 45.0, 8.0, 14.0, 30.0)
-_SERVICE_MEAN = (300.0, 1000.0, 4000.0, 100.0, 400.0, 2000.0, 100.0, 300.0, 1000.0)
-_DISPERSION = (0.6, 0.6, 0.6, 0.4, 0.4, 0.4, 2.5, 2.5, 2.5)
-_PERSON_SPREAD = (0.7, 0.7, 0.7, 0.5, 0.5, 0.5, 2.0, 2.0, 2.0)
-_SERVICE_SPREAD = (4.0,) * 9
+# 10 min, 1 h and day of records, customers, volume; then the special counts in the order of
+# state/layout.py, for people on a working day
+_PERSON_MEAN = (
+    14.0, 32.0, 90.0, 5.0, 13.0, 45.0, 8.0, 14.0, 30.0,
+    30.0, 25.0, 8.0, 0.4, 2.0, 0.002, 0.5, 0.5, 0.5, 0.5, 3.0,
+)  # fmt: skip
+_SERVICE_MEAN = (
+    300.0, 1000.0, 4000.0, 100.0, 400.0, 2000.0, 100.0, 300.0, 1000.0,
+    800.0, 800.0, 300.0, 10.0, 50.0, 0.002, 2.0, 100.0, 1.0, 0.5, 300.0,
+)  # fmt: skip
+_DISPERSION = (0.6,) * 3 + (0.4,) * 3 + (2.5,) * 3 + (0.5, 0.5, 5.0) + (2.0,) * 8
+_PERSON_SPREAD = (0.7,) * 3 + (0.5,) * 3 + (2.0,) * 3 + (0.7, 0.7, 10.0) + (6.0,) * 8
+_SERVICE_SPREAD = (4.0,) * 9 + (10.0,) * 11
 _REST_FACTOR = 0.6
+
+
+def reach_rates() -> F64:
+    """(2, levels) customers a day that reach 2, 3, … distinct days within two weeks."""
+    people = 3.0 * 0.45 ** np.arange(N_LEVELS, dtype=np.float64)
+    return np.stack([people, people * 50.0])
 
 
 def _working_hours(start: float, stop: float, floor: float) -> F64:
@@ -38,33 +51,34 @@ def hours() -> F64:
 
 
 def means() -> F64:
-    """(2, 2, 9) expected daily peaks: people, then services; working day, then rest day."""
+    """(2, 2, counts) expected daily peaks: people, services; working day, rest day."""
     work = np.array([_PERSON_MEAN, _SERVICE_MEAN], dtype=np.float64)
     return np.stack([work, work * _REST_FACTOR], axis=1)
 
 
 def dispersions() -> F64:
-    """(2, 9) dispersion within an actor."""
+    """(2, counts) dispersion within an actor."""
     return np.array([_DISPERSION, _DISPERSION], dtype=np.float64)
 
 
 def spreads() -> F64:
-    """(2, 9) relative variance between actors of their means."""
+    """(2, counts) relative variance between actors of their means."""
     return np.array([_PERSON_SPREAD, _SERVICE_SPREAD], dtype=np.float64)
 
 
+# Slope and offset of each detector's cautious line, in the order of DETECTORS.
+_LINES = (
+    (0.8, 0.5), (0.8, 0.8), (0.9, 0.2), (0.5, 0.5), (0.7, 0.8), (0.6, 0.5),
+    (0.8, 0.5), (0.6, 0.8), (0.6, 0.8), (0.7, 0.5), (0.8, 0.5),
+)  # fmt: skip
+
+
 def knots() -> tuple[F64, F64]:
-    """(1, 4, k) raw scores and surprises: cautious lines, then the sum of three."""
+    """(1, detectors + 1, k) raw scores and surprises: cautious lines, then the sum."""
     grid = np.linspace(0.0, 12.0, N_KNOTS, dtype=np.float64)
-    lines = np.stack(
-        [
-            np.maximum(0.8 * grid - 0.5, 0.0),
-            np.maximum(0.8 * grid - 0.8, 0.0),
-            np.maximum(0.9 * grid - 0.2, 0.0),
-            combined_surprise(grid, 3),
-        ]
-    )
-    return np.tile(grid, (1, 4, 1)), lines[np.newaxis]
+    lines = [np.maximum(slope * grid - offset, 0.0) for slope, offset in _LINES]
+    lines.append(combined_surprise(grid, N_DETECTORS))
+    return np.tile(grid, (1, N_DETECTORS + 1, 1)), np.stack(lines)[np.newaxis]
 
 
 def combined_surprise(total: F64, n_scores: int) -> F64:

@@ -5,78 +5,20 @@ from __future__ import annotations
 import numpy as np
 
 from detector.compiled import kernel
-from detector.scoring.bulk_read import expected_count, observed_count
+from detector.scoring import model as m
+from detector.scoring.counts import expected_count
 from detector.scoring.cross_branch import bank_share, own_share, peer_share
-from detector.scoring.model import (
-    F_BIN,
-    F_BRANCH,
-    F_CUSTOMERS,
-    F_CUSTOMERS_30D,
-    F_DAY,
-    F_EVENTS,
-    F_FIRED,
-    F_FIRST,
-    F_LAST,
-    F_LEARNING,
-    F_OBSERVED,
-    F_OFFSET,
-    F_OUT_CUSTOMERS,
-    F_OUT_EVENTS,
-    F_RECORDS,
-    F_REST,
-    F_STAT,
-    F_USER,
-    F_VISITED,
-    G_ACTIVE_SHARE,
-    G_BANK_SHARE,
-    G_BULK,
-    G_DISPERSION,
-    G_EXPECTED,
-    G_HOUR_SHARE,
-    G_MEAN,
-    G_OWN_SHARE,
-    G_PEER_DISPERSION,
-    G_PEER_MEAN,
-    G_PEER_SHARE,
-    G_SCORE,
-    Limits,
-    Model,
-    Out,
-    Rows,
-)
+from detector.scoring.model import Limits, Model, Out, Rows
 from detector.scoring.off_hours import active_share, quarter_share
+from detector.scoring.repeat_target import reach_rate
+from detector.scoring.slow_drip import day_factor, lagged_mean, sum_dispersion
+from detector.state import layout as s
 from detector.state.days import customers_30d
-from detector.state.layout import (
-    BEST_BIN,
-    BEST_BRANCH,
-    BEST_STAT,
-    CALIBRATED,
-    CUSTOMERS,
-    DAY,
-    DAYS_AWAY,
-    DAYS_SEEN,
-    EVENTS,
-    F64,
-    FIRST_NS,
-    FOREIGN,
-    HOME,
-    I64,
-    KIND,
-    LAST_NS,
-    N_CLOSED_REST,
-    OUT_CUSTOMERS,
-    OUT_EVENTS,
-    RECORDS,
-    REST_BASE,
-    ROLE,
-    SCORE,
-    WEIGHTS,
-    Tables,
-)
+from detector.state.layout import F64, I64, Tables
 from detector.state.tables import find_cell
 from detector.workhours import ClockTables, rest_days_until, utc_offset_s
 
-_CUSTOMERS_PER_DAY = 5  # index of the count shown when nothing stands out
+_DRIP_STATS = np.array(s.DRIP_STATS, dtype=np.int64)
 
 
 @kernel
@@ -94,43 +36,80 @@ def describe(
     """Fill ``out.facts[row]`` and ``out.figures[row]``; the names are in ``model.py``."""
     actors = tables.actors
     me, day, facts = actors.ints[slot], actors.day[slot, parity], out.facts[row]
-    place = model.branch_clock[max(me[HOME], 0)]
-    days = actors.baseline[slot, WEIGHTS] + actors.baseline[slot, WEIGHTS + 1]
-    facts[F_USER] = actors.user[slot]
-    facts[F_DAY] = day[DAY]
-    facts[F_OFFSET] = utc_offset_s(clock, place, rows.time_ns[row])
-    facts[F_FIRST], facts[F_LAST] = day[FIRST_NS], day[LAST_NS]
-    facts[F_EVENTS], facts[F_RECORDS] = day[EVENTS], day[RECORDS]
-    facts[F_CUSTOMERS] = day[CUSTOMERS]
-    facts[F_CUSTOMERS_30D] = customers_30d(me, actors.ring[slot])
-    facts[F_LEARNING] = 1 if days < limits.mature_days else 0
+    describe_day(tables, rows, row, slot, day, model, clock, limits, facts)
     surprise, figures = actors.surprise[slot, parity], out.figures[row]
-    figures[G_SCORE] = surprise[SCORE]
+    figures[m.G_SCORE] = surprise[s.SCORE]
     fired = 0
-    for detector in range(3):
-        figures[G_BULK + detector] = surprise[CALIBRATED + detector]
-        if surprise[CALIBRATED + detector] >= limits.threshold[detector]:
+    for detector in range(s.N_DETECTORS):
+        value = surprise[s.CALIBRATED + detector]
+        figures[m.G_SURPRISE + detector] = value
+        if value >= limits.threshold[detector]:
             fired |= 1 << detector
-    facts[F_FIRED] = fired
-    group = model.group_of[me[ROLE] + 1, max(me[HOME], 0)]
-    describe_bulk(tables, slot, day, model, group, facts, figures)
+    facts[m.F_FIRED] = fired
+    group = int(model.group_of[me[s.ROLE] + 1, max(me[s.HOME], 0)])
+    describe_counts(tables, slot, day, model, group, facts, figures)
     describe_hours(tables, slot, day, model, clock, group, facts, figures)
     describe_branch(tables, slot, day, model, group, facts, figures)
+    describe_drip(tables, slot, day, model, group, facts, figures)
+    facts[m.F_LEVEL] = day[s.BEST_LEVEL]
+    if day[s.BEST_LEVEL] >= 2:
+        baseline = actors.baseline[slot]
+        figures[m.G_REACH] = reach_rate(baseline, model, group, day[s.BEST_LEVEL])
+        peers = 0.0
+        for i in range(min(day[s.BEST_LEVEL], s.N_LEVELS + 1) - 2, s.N_LEVELS):
+            peers += model.reach[group, i]
+        figures[m.G_PEER_REACH] = peers
+    for field in range(s.N_FIELDS):
+        facts[m.F_NEW_VALUES + field] = day[s.TODAY_NEW + field]
+    figures[m.G_OTHERS] = surprise[s.RAW + 3]
+    facts[m.F_RULE], facts[m.F_RULE_FACT] = day[s.ACCOUNT_RULE], day[s.ACCOUNT_FACT]
 
 
 @kernel
-def describe_bulk(
+def describe_day(
+    tables: Tables,
+    rows: Rows,
+    row: int,
+    slot: int,
+    day: I64,
+    model: Model,
+    clock: ClockTables,
+    limits: Limits,
+    facts: I64,
+) -> None:
+    """Say who, when and how much."""
+    actors = tables.actors
+    me = actors.ints[slot]
+    place = model.branch_clock[max(me[s.HOME], 0)]
+    days = actors.baseline[slot, s.WEIGHTS] + actors.baseline[slot, s.WEIGHTS + 1]
+    facts[m.F_USER] = actors.user[slot]
+    facts[m.F_DAY] = day[s.DAY]
+    facts[m.F_OFFSET] = utc_offset_s(clock, place, rows.time_ns[row])
+    facts[m.F_FIRST], facts[m.F_LAST] = day[s.FIRST_NS], day[s.LAST_NS]
+    facts[m.F_EVENTS], facts[m.F_RECORDS] = day[s.EVENTS], day[s.COUNTS + s.RECORDS_1D]
+    facts[m.F_CUSTOMERS] = day[s.COUNTS + s.CUSTOMERS_1D]
+    facts[m.F_UNEXPLAINED] = day[s.COUNTS + s.UNEXPLAINED]
+    facts[m.F_CUSTOMERS_30D] = customers_30d(me, actors.ring[slot])
+    facts[m.F_LEARNING] = 1 if days < limits.mature_days else 0
+
+
+@kernel
+def describe_counts(
     tables: Tables, slot: int, day: I64, model: Model, group: int, facts: I64, figures: F64
 ) -> None:
-    """Say which of the nine counts stands out, and what was expected of it."""
-    stat = day[BEST_STAT] if day[BEST_STAT] >= 0 else _CUSTOMERS_PER_DAY
+    """Say, for each detector that counts, which count stands out and what was expected."""
     baseline = tables.actors.baseline[slot]
-    mean, dispersion = expected_count(baseline, model, group, day[KIND], stat)
-    facts[F_STAT] = stat
-    facts[F_OBSERVED] = observed_count(day, stat)
-    figures[G_MEAN], figures[G_DISPERSION] = mean, dispersion
-    figures[G_PEER_MEAN] = model.mean[group, day[KIND], stat]
-    figures[G_PEER_DISPERSION] = model.dispersion[group, stat] + model.spread[group, stat]
+    for detector in range(s.N_DETECTORS):
+        stat = day[s.BEST_STAT + detector]
+        facts[m.F_STAT + detector] = stat
+        if stat < 0:
+            continue
+        mean, dispersion = expected_count(baseline, model, group, day[s.KIND], stat)
+        facts[m.F_OBSERVED + detector] = day[s.COUNTS + stat]
+        at = m.G_MEAN + 4 * detector
+        figures[at], figures[at + 1] = mean, dispersion
+        figures[at + 2] = model.mean[group, day[s.KIND], stat]
+        figures[at + 3] = model.dispersion[group, stat] + model.spread[group, stat]
 
 
 @kernel
@@ -147,17 +126,17 @@ def describe_hours(
     """Say which quarter of an hour stands out."""
     actors = tables.actors
     me, baseline = actors.ints[slot], actors.baseline[slot]
-    quarter = max(day[BEST_BIN], 0)
-    facts[F_BIN], facts[F_REST] = quarter, day[KIND]
-    facts[F_OUT_EVENTS], facts[F_OUT_CUSTOMERS] = day[OUT_EVENTS], day[OUT_CUSTOMERS]
+    quarter = max(day[s.BEST_BIN], 0)
+    facts[m.F_BIN], facts[m.F_REST] = quarter, day[s.KIND]
+    facts[m.F_OUT_EVENTS], facts[m.F_OUT_CUSTOMERS] = day[s.OUT_EVENTS], day[s.OUT_CUSTOMERS]
     hours = actors.hours[slot]
-    figures[G_HOUR_SHARE] = quarter_share(hours, baseline, model, group, day[KIND], quarter)
-    figures[G_ACTIVE_SHARE] = 1.0
-    if day[KIND] == 1:
-        place = model.branch_clock[max(me[HOME], 0)]
-        n_rest_days = rest_days_until(clock, place, day[DAY] - 1) - me[REST_BASE]
-        share = active_share(me[N_CLOSED_REST], n_rest_days, model.rest_share[group])
-        figures[G_ACTIVE_SHARE] = share
+    figures[m.G_HOUR_SHARE] = quarter_share(hours, baseline, model, group, day[s.KIND], quarter)
+    figures[m.G_ACTIVE_SHARE] = 1.0
+    if day[s.KIND] == 1:
+        place = model.branch_clock[max(me[s.HOME], 0)]
+        n_rest_days = rest_days_until(clock, place, day[s.DAY] - 1) - me[s.REST_BASE]
+        share = active_share(me[s.N_CLOSED_REST], n_rest_days, model.rest_share[group])
+        figures[m.G_ACTIVE_SHARE] = share
 
 
 @kernel
@@ -172,17 +151,40 @@ def describe_branch(
 ) -> None:
     """Say which foreign branch stands out, or all of them together (branch 0)."""
     me, baseline, pairs = tables.actors.ints[slot], tables.actors.baseline[slot], tables.branches
-    seen = np.float64(baseline[DAYS_SEEN])
-    facts[F_BRANCH], facts[F_VISITED] = day[BEST_BRANCH], day[FOREIGN]
-    visits, peers, bank = np.float64(baseline[DAYS_AWAY]), model.away_share[group], 1.0
-    if day[BEST_BRANCH] != 0:
-        cell = find_cell(pairs.key, day[BEST_BRANCH])
+    seen = np.float64(baseline[s.DAYS_SEEN])
+    facts[m.F_BRANCH] = day[s.BEST_BRANCH]
+    facts[m.F_VISITED] = day[s.COUNTS + s.FOREIGN]
+    visits, peers, bank = np.float64(baseline[s.DAYS_AWAY]), model.away_share[group], 1.0
+    if day[s.BEST_BRANCH] != 0:
+        cell = find_cell(pairs.key, day[s.BEST_BRANCH])
         branch = pairs.row[cell]
-        facts[F_BRANCH] = pairs.branch[cell]
-        facts[F_VISITED] = pairs.today[cell, day[DAY] & 1]
+        facts[m.F_BRANCH] = pairs.branch[cell]
+        facts[m.F_VISITED] = pairs.today[cell, day[s.DAY] & 1]
         visits = np.float64(pairs.visits[cell])
-        peers = peer_share(model, me[ROLE], me[HOME], False, branch)
+        peers = peer_share(model, me[s.ROLE], me[s.HOME], False, branch)
         bank = bank_share(model, branch)
-    figures[G_OWN_SHARE] = own_share(visits, seen, peers)
-    figures[G_PEER_SHARE], figures[G_BANK_SHARE] = peers, bank
-    figures[G_EXPECTED] = figures[G_OWN_SHARE] * model.visit_size[group, 0]
+    figures[m.G_OWN_SHARE] = own_share(visits, seen, peers)
+    figures[m.G_PEER_SHARE], figures[m.G_BANK_SHARE] = peers, bank
+    figures[m.G_EXPECTED] = figures[m.G_OWN_SHARE] * model.visit_size[group, 0]
+
+
+@kernel
+def describe_drip(
+    tables: Tables, slot: int, day: I64, model: Model, group: int, facts: I64, figures: F64
+) -> None:
+    """Say which sum over active days stands out, and what was expected of it."""
+    k, span = day[s.BEST_DRIP], day[s.BEST_SPAN]
+    facts[m.F_DRIP], facts[m.F_SPAN] = k, span
+    if span == 0:
+        return
+    stat = _DRIP_STATS[k]
+    baseline, recent = tables.actors.baseline[slot], tables.actors.recent[slot]
+    mean, dispersion, trust = lagged_mean(baseline, model, group, k)
+    total = day[s.COUNTS + stat] / day_factor(model, group, day[s.KIND], stat)
+    for back in range(span - 1):
+        total += np.float64(recent[k, back])
+    facts[m.F_DRIP_SUM] = int(total + 0.5)
+    spread, days = model.spread[group, stat], np.float64(baseline[s.LAGGED_DAYS])
+    figures[m.G_DRIP_MEAN] = span * mean
+    figures[m.G_DRIP_DISPERSION] = sum_dispersion(mean, dispersion, trust, spread, days, span)
+    figures[m.G_DRIP_PEER] = span * model.mean[group, 0, stat]

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import NamedTuple
 
-from detector.state.layout import F64, I32, I64, U8
+from detector.state.layout import F64, I32, I64, N_DETECTORS, N_FIELDS, U8
 
 
 class Model(NamedTuple):
@@ -16,27 +16,33 @@ class Model(NamedTuple):
     """
 
     group_of: I32  # (roles + 1, branches + 1) -> group
-    mean: F64  # (groups, 2, 9) expected daily peak of each count
-    dispersion: F64  # (groups, 9) within an actor
-    spread: F64  # (groups, 9) relative variance of the mean between actors
+    mean: F64  # (groups, 2, counts) expected daily peak of each count
+    dispersion: F64  # (groups, counts) within an actor
+    spread: F64  # (groups, counts) relative variance of the mean between actors
+    detector_of: I64  # (counts,) detector each count speaks for, -1 = none
     hours: F64  # (groups, 2, 96) share of active days with work in that quarter
     rest_share: F64  # (groups,) share of rest days worked
     out_volume: F64  # (groups, 2) mean and dispersion of events out of hours, if any
     away_share: F64  # (groups,) share of active days with a foreign branch
     visit_size: F64  # (groups, 2) mean and dispersion of customers per foreign visit
     relation_share: F64  # (roles + 1, 3) share of days at home, in the region, elsewhere
+    reach: F64  # (groups, levels) customers a day that reach so many distinct days
     visit_key: I64  # open addressing, 0 = free
     visit_share: F64  # share of days of role × home branch with a visit to a branch
     branch_share: F64  # (branches + 1,) share of the bank's actor-days that touch it
     branch_region: I32  # (branches + 1,), -1 = unknown
     branch_clock: I32  # (branches + 1,) row of the clock tables
     stratum: I32  # (groups,)
-    knots_raw: F64  # (strata, 4, knots) ascending; 0-2 detectors, 3 their sum
-    knots_surprise: F64  # (strata, 4, knots)
+    knots_raw: F64  # (strata, detectors + 1, knots) ascending; the last is their sum
+    knots_surprise: F64
     staff_key: I64  # open addressing over user keys, 0 = free
     staff_role: I32
     staff_home: I32
     staff_home_key: I64
+    staff_left: I64  # local day after which the account has no owner, 0 = none
+    leave_key: I64  # sorted user keys
+    leave_first: I32
+    leave_last: I32
     cover_key: I64  # sorted mixed keys of user and branch
     cover_first: I32
     cover_last: I32
@@ -62,8 +68,9 @@ class Limits(NamedTuple):
     max_tail_rows: int
     max_customers: int
     max_branches: int
-    threshold: F64  # (3,) from which a detector counts as fired
-    enabled: U8  # (3,)
+    max_values: int
+    threshold: F64  # (detectors,) from which a detector counts as fired
+    enabled: U8  # (detectors,)
 
 
 class Rows(NamedTuple):
@@ -74,8 +81,12 @@ class Rows(NamedTuple):
     user: I64
     customer: I64
     customer_pair: I64
+    number: I64  # record number, -1 = none
     records: I64
-    volume: U8
+    flags: I64  # bits below
+    device: I64
+    value_pair: I64  # (n, fields) keys of actor × value
+    value_share: F64  # (n, fields) share of the value in the whole bank
     role: I32
     home: I32
     home_key: I64
@@ -100,17 +111,26 @@ class Out(NamedTuple):
     closed_surprise: F64
 
 
+# Rows.flags
+IS_VOLUME, IS_EXPORT, IS_DENIED, IS_SECRET = 1, 2, 4, 8
+IS_SENSITIVE, IS_OWN, IS_EXPLAINED, IS_NEAR_CAP = 16, 32, 64, 128
+
 SCORED, DUPLICATE, TOO_LATE, JUMP, NO_ROOM = range(5)
 RAISED, SAMPLE = 1, 2
 
 (
     F_USER, F_DAY, F_OFFSET, F_FIRST, F_LAST, F_EVENTS, F_RECORDS, F_CUSTOMERS, F_CUSTOMERS_30D,
-    F_LEARNING, F_FIRED, F_STAT, F_OBSERVED, F_BIN, F_REST, F_OUT_EVENTS, F_OUT_CUSTOMERS,
-    F_BRANCH, F_VISITED,
-) = range(19)  # fmt: skip
-N_FACTS = 19
+    F_LEARNING, F_FIRED, F_BIN, F_REST, F_OUT_EVENTS, F_OUT_CUSTOMERS, F_BRANCH, F_VISITED,
+    F_DRIP, F_SPAN, F_DRIP_SUM, F_LEVEL, F_RULE, F_RULE_FACT, F_UNEXPLAINED,
+) = range(24)  # fmt: skip
+F_STAT = 24  # count and observed value of each detector that counts, by detector
+F_OBSERVED = F_STAT + N_DETECTORS
+F_NEW_VALUES = F_OBSERVED + N_DETECTORS
+N_FACTS = F_NEW_VALUES + N_FIELDS
 (
-    G_SCORE, G_BULK, G_HOURS, G_BRANCH, G_MEAN, G_DISPERSION, G_PEER_MEAN, G_PEER_DISPERSION,
-    G_HOUR_SHARE, G_ACTIVE_SHARE, G_EXPECTED, G_OWN_SHARE, G_PEER_SHARE, G_BANK_SHARE,
-) = range(14)  # fmt: skip
-N_FIGURES = 14
+    G_SCORE, G_HOUR_SHARE, G_ACTIVE_SHARE, G_EXPECTED, G_OWN_SHARE, G_PEER_SHARE, G_BANK_SHARE,
+    G_DRIP_MEAN, G_DRIP_DISPERSION, G_DRIP_PEER, G_REACH, G_PEER_REACH, G_OTHERS,
+) = range(13)  # fmt: skip
+G_SURPRISE = 13  # calibrated, by detector
+G_MEAN = G_SURPRISE + N_DETECTORS  # mean, dispersion, peers' mean and dispersion, by detector
+N_FIGURES = G_MEAN + 4 * N_DETECTORS

@@ -11,16 +11,21 @@ from detector.alerts import Alert, Episodes
 from detector.columns import EventBatch
 from detector.detections import (
     DETECTORS,
+    AccountEvidence,
     BranchEvidence,
-    BulkEvidence,
+    CountEvidence,
     Detection,
+    DripEvidence,
     HoursEvidence,
+    RepeatEvidence,
+    UnfamiliarEvidence,
 )
 from detector.plan import Plan
 from detector.scoring import model as m
-from detector.scoring.bulk_read import QUANTITIES, WINDOWS
+from detector.scoring.account import RULES
+from detector.scoring.counts import STATS
 from detector.scoring.model import Out, Rows
-from detector.state.layout import CHUNK_ROWS, N_DAY, N_SURPRISE
+from detector.state.layout import CHUNK_ROWS, DRIP_STATS, FIELDS, N_DAY, N_SURPRISE
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,8 +56,8 @@ def empty_out(n_rows: int, *, keep_ledger: bool) -> Out:
         score=np.full(n_rows, np.nan, dtype=np.float64),
         code=np.zeros(n_rows, dtype=np.uint8),
         mark=np.zeros(n_rows, dtype=np.uint8),
-        facts=np.empty((n_rows, m.N_FACTS), dtype=np.int64),
-        figures=np.empty((n_rows, m.N_FIGURES), dtype=np.float64),
+        facts=np.zeros((n_rows, m.N_FACTS), dtype=np.int64),
+        figures=np.zeros((n_rows, m.N_FIGURES), dtype=np.float64),
         n_closed=np.zeros(1, dtype=np.int64),
         closed_actor=np.empty((n_closed, 4), dtype=np.int64),
         closed_day=np.empty((n_closed, N_DAY), dtype=np.int64),
@@ -110,9 +115,10 @@ def detection_of(
     row: int, facts: list[int], figures: list[float], branch_names: dict[int, str]
 ) -> Detection:
     """Name the numbers the loop wrote for a raised row."""
-    surprises = tuple(figures[m.G_BULK : m.G_BULK + len(DETECTORS)])
+    surprises = tuple(figures[m.G_SURPRISE : m.G_SURPRISE + len(DETECTORS)])
     ranked = sorted(range(len(DETECTORS)), key=lambda d: -surprises[d])
     fired = [DETECTORS[d] for d in ranked if facts[m.F_FIRED] >> d & 1]
+    counts = {name: _count(facts, figures, d) for d, name in enumerate(DETECTORS)}
     return Detection(
         row=row,
         user_hash=facts[m.F_USER],
@@ -126,23 +132,41 @@ def detection_of(
         n_events=facts[m.F_EVENTS],
         n_records=facts[m.F_RECORDS],
         n_customers=facts[m.F_CUSTOMERS],
+        n_unexplained=facts[m.F_UNEXPLAINED],
         n_customers_30d=facts[m.F_CUSTOMERS_30D],
         learning=bool(facts[m.F_LEARNING]),
-        bulk=_bulk_evidence(facts, figures),
+        counts={name: found for name, found in counts.items() if found is not None},
         hours=_hours_evidence(facts, figures),
         branch=_branch_evidence(facts, figures, branch_names),
+        unfamiliar=_unfamiliar_evidence(facts, figures),
+        drip=_drip_evidence(facts, figures),
+        repeat=RepeatEvidence(facts[m.F_LEVEL], figures[m.G_REACH], figures[m.G_PEER_REACH]),
+        account=AccountEvidence(RULES[facts[m.F_RULE]], facts[m.F_RULE_FACT]),
     )
 
 
-def _bulk_evidence(facts: list[int], figures: list[float]) -> BulkEvidence:
-    return BulkEvidence(
-        quantity=QUANTITIES[facts[m.F_STAT] // 3],
-        window=WINDOWS[facts[m.F_STAT] % 3],
-        observed=facts[m.F_OBSERVED],
-        expected=figures[m.G_MEAN],
-        dispersion=figures[m.G_DISPERSION],
-        peer_expected=figures[m.G_PEER_MEAN],
-        peer_dispersion=figures[m.G_PEER_DISPERSION],
+def _count(facts: list[int], figures: list[float], detector: int) -> CountEvidence | None:
+    stat, at = facts[m.F_STAT + detector], m.G_MEAN + 4 * detector
+    if stat < 0:
+        return None
+    quantity, window = STATS[stat]
+    return CountEvidence(quantity, window, facts[m.F_OBSERVED + detector], *figures[at : at + 4])
+
+
+def _unfamiliar_evidence(facts: list[int], figures: list[float]) -> UnfamiliarEvidence:
+    found = facts[m.F_NEW_VALUES : m.F_NEW_VALUES + len(FIELDS)]
+    news = {name: n for name, n in zip(FIELDS, found, strict=True) if n > 0}
+    return UnfamiliarEvidence(news, figures[m.G_OTHERS])
+
+
+def _drip_evidence(facts: list[int], figures: list[float]) -> DripEvidence:
+    return DripEvidence(
+        quantity=STATS[DRIP_STATS[facts[m.F_DRIP]]][0],
+        n_days=facts[m.F_SPAN],
+        observed=facts[m.F_DRIP_SUM],
+        expected=figures[m.G_DRIP_MEAN],
+        dispersion=figures[m.G_DRIP_DISPERSION],
+        peer_expected=figures[m.G_DRIP_PEER],
     )
 
 

@@ -11,7 +11,19 @@ from numpy.typing import NDArray
 from detector.columns import Coded, EventBatch
 from detector.hashing import hash_strings, mix
 from detector.scoring.builtin import SERVICE_ROLE
-from detector.scoring.model import Rows
+from detector.scoring.model import (
+    IS_DENIED,
+    IS_EXPLAINED,
+    IS_EXPORT,
+    IS_NEAR_CAP,
+    IS_OWN,
+    IS_SECRET,
+    IS_SENSITIVE,
+    IS_VOLUME,
+    Rows,
+)
+from detector.scoring.reasons import is_in
+from detector.scoring.under_cap import NEAR_SHARE
 
 if TYPE_CHECKING:  # the plan imports this package
     from detector.plan import Plan
@@ -31,15 +43,20 @@ def rows_of(batch: EventBatch, plan: Plan) -> Rows:
     """
     home_key = _keys(batch.user_branch)
     branch_key = _keys(batch.record_branch)
-    volume_actions = frozenset(plan.policy.events.volume_actions)
+    pairs, shares = _values(batch, plan)
+    device = _keys(batch.device_id)
     return Rows(
         time_ns=batch.event_time_ns,
         event=batch.event_hash,
         user=batch.user_hash,
         customer=batch.customer_hash,
         customer_pair=mix(batch.user_hash, batch.customer_hash),
+        number=batch.customer_number,
         records=batch.record_count,
-        volume=_taken(batch.action, lambda a: int(a in volume_actions), 0, np.uint8),
+        flags=_flags(batch, plan, branch_key),
+        device=np.where(device != 0, device, _keys(batch.source_ip)),
+        value_pair=pairs,
+        value_share=shares,
         role=_roles(batch, plan.roles),
         home=_taken(batch.user_branch, lambda b: plan.branches.get(b, 0), -1, np.int32),
         home_key=home_key,
@@ -47,6 +64,79 @@ def rows_of(batch: EventBatch, plan: Plan) -> Rows:
         branch_key=branch_key,
         branch_pair=mix(batch.user_hash, branch_key),
     )
+
+
+def value_columns(batch: EventBatch) -> tuple[Coded, ...]:
+    """Return the columns of ``unfamiliar``, in the order of ``state.layout.FIELDS``.
+
+    Addresses stand for their network: a lease changes every day, a network does not.
+    """
+    address = Coded(batch.source_ip.codes, tuple(map(network_of, batch.source_ip.values)))
+    return (
+        batch.system, batch.action, batch.device_id, address, batch.channel, batch.data_class,
+    )  # fmt: skip
+
+
+def network_of(address: str) -> str:
+    """Return the /24 of an IPv4 address, the /64 of an IPv6 address, else the text itself.
+
+    >>> network_of("10.2.3.4"), network_of("2001:db8:1:2:3::7"), network_of("kiosk")
+    ('10.2.3', '2001:db8:1:2', 'kiosk')
+    """
+    if ":" in address:
+        return ":".join(address.split(":")[:4])
+    head, _, last = address.rpartition(".")
+    return head if last.isdigit() and head.count(".") == 2 else address
+
+
+def value_keys(column: Coded, field: int) -> NDArray[np.int64]:
+    """(values + 1,) keys of a field's distinct values; the last, for "missing", is 0."""
+    keys = mix(hash_strings(column.values), np.int64(field + 1))
+    return np.append(keys, np.int64(0))
+
+
+def _values(batch: EventBatch, plan: Plan) -> tuple[NDArray[np.int64], NDArray[np.float64]]:
+    """(n, fields) keys of actor × value, 0 where missing, and bank-wide shares."""
+    columns = value_columns(batch)
+    pairs = np.zeros((len(batch), len(columns)), dtype=np.int64)
+    shares = np.zeros((len(batch), len(columns)), dtype=np.float64)
+    for field, column in enumerate(columns):
+        keys = value_keys(column, field)
+        present = column.codes >= 0
+        pair = mix(batch.user_hash, keys[column.codes])
+        pairs[:, field] = np.where(present, pair, 0)
+        shares[:, field] = plan.value_shares(keys)[column.codes]
+    return pairs, shares
+
+
+def _flags(batch: EventBatch, plan: Plan, branch_key: NDArray[np.int64]) -> NDArray[np.int64]:
+    """(n,) bits of ``model.IS_*``."""
+    events = plan.policy.events
+    volume, export = frozenset(events.volume_actions), frozenset(events.export_actions)
+    action = _taken(
+        batch.action,
+        lambda name: IS_VOLUME * (name in volume) + IS_EXPORT * (name in export),
+        0,
+        np.int64,
+    )
+    outcome = _taken(batch.outcome, lambda name: IS_DENIED * (name == "denied"), 0, np.int64)
+    secret = _taken(batch.data_class, lambda name: IS_SECRET * (name == "C3"), 0, np.int64)
+    reasons = plan.reasons
+    sensitive = is_in(batch.customer_hash, reasons.sensitive)
+    own = is_in(mix(batch.user_hash, batch.customer_hash), reasons.own)
+    explained = reasons.explained(batch, branch_key)
+    near = _near_cap(batch.record_count, np.asarray(events.query_caps, dtype=np.float64))
+    near &= (action & IS_VOLUME) != 0
+    return (
+        action | outcome | secret | IS_SENSITIVE * sensitive | IS_OWN * own
+        | IS_EXPLAINED * explained | IS_NEAR_CAP * near
+    )  # fmt: skip
+
+
+def _near_cap(records: NDArray[np.int64], caps: NDArray[np.float64]) -> NDArray[np.bool_]:
+    """(n,) whether a result lies in the last stretch below one of the caps."""
+    n = records[:, np.newaxis]
+    return np.asarray(((n < caps) & (n >= caps * (1.0 - NEAR_SHARE))).any(axis=1))
 
 
 def _taken(

@@ -18,6 +18,7 @@ from detector.scoring.model import Limits, Model, Rows
 from detector.state.layout import (
     BEST_BRANCH,
     BRANCH_LIMIT,
+    COUNTS,
     DAY,
     DAYS_SEEN,
     F64,
@@ -77,6 +78,7 @@ def count_visit(
     slot: int,
     day: I64,
     new_customer: int,
+    covered: bool,
     model: Model,
     limits: Limits,
 ) -> int:
@@ -90,7 +92,7 @@ def count_visit(
     me, pairs = tables.actors.ints[slot], tables.branches
     if branch == 0 or (branch == me[HOME_KEY] and me[HOME_GUESSED] == 0):
         return -1
-    if model.cover_key.size and is_covered(model, rows.branch_pair[row], day[DAY]):
+    if covered:
         return -1
     cell = find_cell(pairs.key, rows.branch_pair[row])
     if pairs.key[cell] == 0:
@@ -121,7 +123,7 @@ def count_today(
     pairs.today[cell, parity] += added
     if not is_foreign:
         return -1
-    day[FOREIGN] += added
+    day[COUNTS + FOREIGN] += added
     return cell
 
 
@@ -139,7 +141,7 @@ def score_visit(
     size = visit_size(model, group, visits, np.float64(pairs.size[cell]))
     spread = model.visit_size[group, 1]
     one = branch_surprise(n_customers, share, bank_share(model, branch), size, spread)
-    together = away_surprise(day[FOREIGN], baseline, model, group)
+    together = away_surprise(day[COUNTS + FOREIGN], baseline, model, group)
     if max(one, together) > surprise[RAW + 2]:
         surprise[RAW + 2] = max(one, together)
         day[BEST_BRANCH] = pairs.key[cell] if one >= together else 0

@@ -5,12 +5,14 @@ A day closes when the actor's own clock is past its end by more than the latenes
 
 from __future__ import annotations
 
+import numpy as np
+
 from detector.compiled import kernel
 from detector.state.layout import (
     BEST_BIN,
     BEST_STAT,
     CLOSED_UNTIL,
-    CUSTOMERS,
+    COUNTS,
     DAY,
     EVENTS,
     F64,
@@ -21,20 +23,21 @@ from detector.state.layout import (
     KIND,
     LAST_NS,
     N_DAY,
+    N_DETECTORS,
     N_RING,
     NO_DAY,
-    PEAKS,
-    RECORDS,
+    RECORDS_1D,
     RING_CUSTOMERS,
     RING_DAY,
     RING_EVENTS,
     RING_RECORDS,
     SAID_SCORE,
-    VOLUME,
+    VOLUME_1D,
     CustomerPairs,
 )
 
 WINDOW_DAYS = 30
+KNOWN_TODAY, NEW_TODAY, NEVER_SEEN = range(3)
 
 
 @kernel
@@ -62,7 +65,7 @@ def start_day(days: I64, surprises: F64, day: int, kind: int) -> None:
         days[parity, column] = 0
     days[parity, DAY] = day
     days[parity, KIND] = kind
-    days[parity, BEST_STAT] = -1
+    days[parity, BEST_STAT : BEST_STAT + N_DETECTORS] = -1
     days[parity, BEST_BIN] = -1
     surprises[parity, :] = 0.0
     surprises[parity, SAID_SCORE] = -1.0
@@ -93,44 +96,49 @@ def customers_30d(me: I64, ring: I32) -> int:
 
 @kernel
 def count_customer(pairs: CustomerPairs, cell: int, me: I64, ring: I32, day: int) -> int:
-    """Note a customer on a local day; return 1 if it is new on that day."""
-    last = pairs.last_day[cell]
-    if day == last or day == pairs.previous_day[cell]:
-        return 0
-    if day < last:
-        pairs.previous_day[cell] = max(pairs.previous_day[cell], day)
-        return 1
+    """Note a customer on a local day.
+
+    Returns:
+        KNOWN_TODAY, NEW_TODAY, or NEVER_SEEN if also new within 30 days.
+    """
+    last, seen = np.int64(pairs.last_day[cell]), np.int64(pairs.seen[cell])
+    if last != NO_DAY and day <= last:
+        back = int(min(int(last) - day, N_RING - 1))
+        if (seen >> back) & 1 == 1:
+            return KNOWN_TODAY
+        pairs.seen[cell] = seen | (np.int64(1) << back)
+        return NEW_TODAY if seen >> back != 0 else NEVER_SEEN
+    apart = int(day - last) if last != NO_DAY else N_RING
+    pairs.seen[cell] = ((seen << apart) | 1) & 0xFFFFFFFF if apart < N_RING else 1
     if last != NO_DAY and me[RING_DAY] - last < N_RING:
         ring[RING_CUSTOMERS, last & (N_RING - 1)] -= 1
     if me[RING_DAY] - day < N_RING:
         ring[RING_CUSTOMERS, day & (N_RING - 1)] += 1
-    pairs.previous_day[cell] = last
     pairs.last_day[cell] = day
-    return 1
+    return NEVER_SEEN if apart > WINDOW_DAYS else NEW_TODAY
 
 
 @kernel
-def count_row(
-    day: I64, me: I64, ring: I32, t_ns: int, records: int, volume: bool, new_customer: int
-) -> int:
+def count_row(day: I64, me: I64, ring: I32, t_ns: int, records: int, volume: bool) -> int:
     """Count a row on its open day; return the bits of the day counts that have grown."""
     if day[EVENTS] == 0 or t_ns < day[FIRST_NS]:
         day[FIRST_NS] = t_ns
     if day[EVENTS] == 0 or t_ns > day[LAST_NS]:
         day[LAST_NS] = t_ns
     day[EVENTS] += 1
-    day[RECORDS] += records
-    day[CUSTOMERS] += new_customer
     if me[RING_DAY] - day[DAY] < N_RING:
         cell = day[DAY] & (N_RING - 1)
         ring[RING_EVENTS, cell] += 1
         ring[RING_RECORDS, cell] = min(ring[RING_RECORDS, cell] + records, 2_000_000_000)
-    grown = 1 << 2 if records > 0 else 0
-    grown |= 1 << 5 if new_customer else 0
-    if volume and records > 0:
-        day[VOLUME] += records
-        grown |= 1 << 8
-    return grown
+    grown = add_count(day, RECORDS_1D, records)
+    return grown | add_count(day, VOLUME_1D, records) if volume else grown
+
+
+@kernel
+def add_count(day: I64, stat: int, n: int) -> int:
+    """Add to one of the day's counts; return its bit if it has grown."""
+    day[COUNTS + stat] += n
+    return 1 << stat if n > 0 else 0
 
 
 @kernel
@@ -145,8 +153,8 @@ def raise_peaks(day: I64, counts: I64, window: int, first: int) -> int:
     """
     grown = 0
     for quantity in range(3):
-        count = counts[first + 1 + quantity]
-        if count > day[PEAKS + quantity * 2 + window]:
-            day[PEAKS + quantity * 2 + window] = count
-            grown |= 1 << (quantity * 3 + window)
+        stat = quantity * 3 + window
+        if counts[first + 1 + quantity] > day[COUNTS + stat]:
+            day[COUNTS + stat] = counts[first + 1 + quantity]
+            grown |= 1 << stat
     return grown

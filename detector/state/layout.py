@@ -15,14 +15,35 @@ I64 = NDArray[np.int64]
 I32 = NDArray[np.int32]
 I16 = NDArray[np.int16]
 U16 = NDArray[np.uint16]
+U32 = NDArray[np.uint32]
 U8 = NDArray[np.uint8]
 F64 = NDArray[np.float64]
 F32 = NDArray[np.float32]
 
 NO_DAY = -1
 N_BINS = 96
-N_STATS = 9  # (records, customers, volume) × (10 min, 1 h, day)
 N_RING = 32  # local days of the 30-day window, rounded up to a power of two
+
+# The counts of an actor's day, each held against a negative binomial.
+# 0-8: (records, customers, volume) × (largest 10 min, largest 1 h, day)
+RECORDS_1D, CUSTOMERS_1D, VOLUME_1D = 2, 5, 8
+NEW, UNEXPLAINED, EXPORTED, SENSITIVE, SECRET, OWN, NEAR_CAP, ORDERED, DENIED, SWITCHES = range(
+    9, 19
+)
+FOREIGN = 19  # customers of foreign branches; scored by cross_branch in its own way
+N_STATS = 20
+
+# The fields of unfamiliar, in the order of Rows.value
+FIELDS = ("system", "action", "device", "address", "channel", "data_class")
+N_FIELDS = len(FIELDS)
+
+# The counts slow_drip adds up over active days, and over how many
+DRIP_STATS = (CUSTOMERS_1D, NEW, UNEXPLAINED, VOLUME_1D, SENSITIVE, FOREIGN)
+N_DRIP = len(DRIP_STATS)
+N_RECENT = 16  # active days remembered one by one
+
+N_DETECTORS = 11
+N_LEVELS = 10  # distinct days of one customer within two weeks: 2 to 11
 
 # Actors.ints
 NEWEST_NS, PENDING_NS, ROLE, HOME, HOME_KEY, FIRST_DAY, REST_BASE, RING_DAY, FLAGGED = range(9)
@@ -31,25 +52,40 @@ OPEN_10M, OPEN_1H = 13, 14  # first tail row inside the window
 COUNTS_10M, COUNTS_1H = 15, 19  # events, records, customers, volume each
 N_CLOSED, N_CLOSED_REST, N_CUSTOMER_PAIRS, N_BRANCH_PAIRS = 23, 24, 25, 26
 HOME_GUESSED, HOME_VISITS = 27, 28  # nobody told us the home branch: the most visited one
-CLOSED_UNTIL = 29
-N_INTS = 30
+CLOSED_UNTIL, N_VALUES, LAST_NUMBER, ORDERED_RUN = 29, 30, 31, 32
+DEVICE, OTHER_DEVICE, OTHER_DEVICE_NS = 33, 34, 35
+N_DRIP_DAYS, LAST_ACTIVE_DAY, LEFT_DAY, TRUST = 36, 37, 38, 39
+N_INTS = 40
 
 # Actors.baseline: means and weights per day kind, then dispersion sums, then rates
-MEANS, WEIGHTS, EXCESS, SQUARES = 0, 18, 20, 29
-DAYS_AWAY, DAYS_SEEN, AWAY_SIZE = 38, 39, 40
-N_BASELINE = 41
+MEANS, WEIGHTS = 0, 2 * N_STATS
+EXCESS = WEIGHTS + 2
+SQUARES = EXCESS + N_STATS
+DAYS_AWAY, DAYS_SEEN, AWAY_SIZE = range(SQUARES + N_STATS, SQUARES + N_STATS + 3)
+PROFILE_N = AWAY_SIZE + 1  # events behind the profile, per field
+PROFILE_NEW = PROFILE_N + N_FIELDS  # values that were new, per field
+LAGGED = PROFILE_NEW + N_FIELDS  # what was usual before the recent days
+LAGGED_DAYS = LAGGED + N_DRIP
+REACHED = LAGGED_DAYS + 1  # customers a day that reach a level of distinct days
+REACHED_DAYS = REACHED + N_LEVELS
+N_BASELINE = REACHED_DAYS + 1
 
 # Actors.day, one row per parity of the local day
-DAY, KIND, EVENTS, RECORDS, CUSTOMERS, VOLUME, FIRST_NS, LAST_NS = range(8)
-PEAKS = 8  # six: quantity × (10 min, 1 h); those of the day are its counts
-BINS_LOW, BINS_HIGH, OUT_LOW, OUT_HIGH = range(14, 18)  # 48 quarter hours each
-OUT_EVENTS, OUT_CUSTOMERS, FOREIGN = 18, 19, 20
-BEST_STAT, BEST_BIN, BEST_BRANCH, FIRED, SAID_EVENTS, SAID_RECORDS, SAMPLED = range(21, 28)
-N_DAY = 28
+DAY, KIND, EVENTS, FIRST_NS, LAST_NS = range(5)
+BINS_LOW, BINS_HIGH, OUT_LOW, OUT_HIGH = range(5, 9)  # 48 quarter hours each
+OUT_EVENTS, OUT_CUSTOMERS = 9, 10
+BEST_BIN, BEST_BRANCH, FIRED, SAID_EVENTS, SAID_RECORDS, SAMPLED = range(11, 17)
+BEST_DRIP, BEST_SPAN, BEST_LEVEL, LEVELS, ACCOUNT_RULE, ACCOUNT_FACT = range(17, 23)
+BEST_STAT = 23  # one per detector; only those that count use it
+TODAY_N = BEST_STAT + N_DETECTORS  # events with a value, per field
+TODAY_NEW = TODAY_N + N_FIELDS  # values never seen before, per field
+COUNTS = TODAY_NEW + N_FIELDS
+N_DAY = COUNTS + N_STATS
 
 # Actors.surprise, one row per parity: raw and calibrated per detector
-RAW, CALIBRATED, BEST_HOUR, SCORE, SAID_SCORE = 0, 3, 6, 7, 8
-N_SURPRISE = 9
+RAW, CALIBRATED = 0, N_DETECTORS
+BEST_HOUR, SCORE, SAID_SCORE, OTHERS = range(2 * N_DETECTORS, 2 * N_DETECTORS + 4)
+N_SURPRISE = OTHERS + 1
 
 # Actors.ring: one row each
 RING_EVENTS, RING_RECORDS, RING_CUSTOMERS = range(3)
@@ -57,7 +93,8 @@ RING_EVENTS, RING_RECORDS, RING_CUSTOMERS = range(3)
 # Totals.counts
 N_ACTORS, N_PAIRS, N_BRANCHES, ARENA_TOP = range(4)
 DUPLICATES, LATE, JUMPS, UNSCORED, TAIL_LIMIT, CUSTOMER_LIMIT, BRANCH_LIMIT = range(4, 11)
-N_COUNTS = 11
+N_VALUE_PAIRS, VALUE_LIMIT = 11, 12
+N_COUNTS = 13
 
 SUPERSEDED, HAS_VOLUME = 1, 2  # Arena.flags
 
@@ -75,6 +112,7 @@ class Actors(NamedTuple):
     ring: I32
     day: I64
     surprise: F64
+    recent: F32  # (slots, N_DRIP, N_RECENT) counts of recent active days, newest first
 
 
 class Arena(NamedTuple):
@@ -89,12 +127,15 @@ class Arena(NamedTuple):
 
 
 class CustomerPairs(NamedTuple):
-    """Actor × customer: the two most recent local days, by open addressing (key 0 = free)."""
+    """Actor × customer, by open addressing (key 0 = free): the days of the last 32.
+
+    Bit *i* of ``seen`` is set if the customer was looked at *i* days before ``last_day``.
+    """
 
     key: I64
     slot: I32
     last_day: I16
-    previous_day: I16
+    seen: U32
 
 
 class BranchPairs(NamedTuple):
@@ -111,6 +152,17 @@ class BranchPairs(NamedTuple):
     today: I32  # (n, 2)
 
 
+class ValuePairs(NamedTuple):
+    """Actor × value of a field: how often it was used (decayed), and today's uses."""
+
+    key: I64
+    slot: I32
+    closed: I32  # actor's N_CLOSED when last folded
+    uses: F32
+    day: I32  # (n, 2) by parity, -1 = none
+    today: I32  # (n, 2)
+
+
 class Tables(NamedTuple):
     """The whole learned and live state."""
 
@@ -118,6 +170,7 @@ class Tables(NamedTuple):
     arena: Arena
     customers: CustomerPairs
     branches: BranchPairs
+    values: ValuePairs
     counts: I64
 
 
@@ -134,6 +187,7 @@ def empty_actors(n_slots: int, n_table: int) -> Actors:
         ring=np.zeros((n_slots, 3, N_RING), dtype=np.int32),
         day=day,
         surprise=np.zeros((n_slots, 2, N_SURPRISE), dtype=np.float64),
+        recent=np.zeros((n_slots, N_DRIP, N_RECENT), dtype=np.float32),
     )
 
 
@@ -155,7 +209,7 @@ def empty_customers(n_table: int) -> CustomerPairs:
         key=np.zeros(n_table, dtype=np.int64),
         slot=np.zeros(n_table, dtype=np.int32),
         last_day=np.full(n_table, NO_DAY, dtype=np.int16),
-        previous_day=np.full(n_table, NO_DAY, dtype=np.int16),
+        seen=np.zeros(n_table, dtype=np.uint32),
     )
 
 
@@ -174,6 +228,18 @@ def empty_branches(n_table: int) -> BranchPairs:
     )
 
 
+def empty_values(n_table: int) -> ValuePairs:
+    """Allocate an actor × value table of this size."""
+    return ValuePairs(
+        key=np.zeros(n_table, dtype=np.int64),
+        slot=np.zeros(n_table, dtype=np.int32),
+        closed=np.zeros(n_table, dtype=np.int32),
+        uses=np.zeros(n_table, dtype=np.float32),
+        day=np.full((n_table, 2), NO_DAY, dtype=np.int32),
+        today=np.zeros((n_table, 2), dtype=np.int32),
+    )
+
+
 def empty_tables() -> Tables:
     """Start with nothing remembered and little memory taken."""
     return Tables(
@@ -181,5 +247,6 @@ def empty_tables() -> Tables:
         arena=empty_arena(4 * CHUNK_ROWS[-1]),
         customers=empty_customers(1024),
         branches=empty_branches(256),
+        values=empty_values(512),
         counts=np.zeros(N_COUNTS, dtype=np.int64),
     )

@@ -15,7 +15,9 @@ from detector.state.layout import (
     N_ACTORS,
     N_BRANCHES,
     N_CUSTOMER_PAIRS,
+    N_FIELDS,
     N_PAIRS,
+    N_VALUE_PAIRS,
     RING_DAY,
     Actors,
     Arena,
@@ -25,18 +27,19 @@ from detector.state.layout import (
     empty_branches,
     empty_customers,
     empty_tables,
+    empty_values,
 )
-from detector.state.tables import fill_actor_table, move_branches, move_customers
+from detector.state.tables import fill_actor_table, move_branches, move_customers, move_values
 
 _GROWTH = 1.3  # little slack: state is counted per active user
 _REMEDY = "The state is of another version: start with an empty store"
-_KEPT_DAYS = 31  # a pair not seen for so long is outside every window of its actor
+_KEPT_DAYS = 33  # a pair not seen for so long is outside every window of its two open days
 
 
 def make_room(tables: Tables) -> Tables:
     """Enlarge whichever table is close to full; the others stay the same objects."""
     counts = tables.counts
-    actors, arena, customers, branches = tables[:4]
+    actors, arena, customers, branches, values = tables[:5]
     n_actors = int(counts[N_ACTORS])
     if n_actors >= actors.user.size or n_actors * 10 >= actors.table.size * 7:
         actors = _grow_actors(actors, n_actors)
@@ -53,7 +56,11 @@ def make_room(tables: Tables) -> Tables:
         more = empty_branches(int(branches.key.size * _GROWTH))
         move_branches(branches, more)
         branches = more
-    return Tables(actors, arena, customers, branches, counts)
+    if (counts[N_VALUE_PAIRS] + N_FIELDS) * 20 >= values.key.size * 17:
+        wider = empty_values(int(values.key.size * _GROWTH))
+        move_values(values, wider)
+        values = wider
+    return Tables(actors, arena, customers, branches, values, counts)
 
 
 def _grow_actors(old: Actors, n_actors: int) -> Actors:

@@ -14,10 +14,10 @@ from detector.compiled import kernel
 from detector.errors import SnapshotError
 from detector.state.layout import I64, U8
 
-VERSION = 1
+VERSION = 2
 PAGE_BYTES = 65_536
 _MAGIC = b"AADSNAP\x01"
-_DTYPES = frozenset({"<i8", "<i4", "<i2", "|u1", "<u2", "<f8", "<f4"})
+_DTYPES = frozenset({"<i8", "<i4", "<i2", "|u1", "<u2", "<u4", "<f8", "<f4"})
 _MAX_HEADER_BYTES = 64_000_000
 _DIGEST_BYTES = 16
 _REMEDY = "Start with an empty store, or restore an unchanged copy"

@@ -9,11 +9,13 @@ from detector.state.layout import (
     N_ACTORS,
     N_BRANCHES,
     N_PAIRS,
+    N_VALUE_PAIRS,
     NO_DAY,
     ROLE,
     Actors,
     BranchPairs,
     CustomerPairs,
+    ValuePairs,
 )
 
 NOT_FOUND = -1
@@ -81,7 +83,7 @@ def add_customer(pairs: CustomerPairs, counts: I64, cell: int, key: int, slot: i
     pairs.key[cell] = key
     pairs.slot[cell] = slot
     pairs.last_day[cell] = NO_DAY
-    pairs.previous_day[cell] = NO_DAY
+    pairs.seen[cell] = 0
     counts[N_PAIRS] += 1
 
 
@@ -98,6 +100,15 @@ def add_branch(
 
 
 @kernel
+def add_value(pairs: ValuePairs, counts: I64, cell: int, key: int, slot: int, closed: int) -> None:
+    """Claim a free cell for an actor × value pair."""
+    pairs.key[cell] = key
+    pairs.slot[cell] = slot
+    pairs.closed[cell] = closed
+    counts[N_VALUE_PAIRS] += 1
+
+
+@kernel
 def move_customers(old: CustomerPairs, new: CustomerPairs, oldest_day_of_slot: I64) -> int:
     """Copy the pairs that can still count into a new table; return how many.
 
@@ -111,7 +122,7 @@ def move_customers(old: CustomerPairs, new: CustomerPairs, oldest_day_of_slot: I
             new.key[target] = old.key[cell]
             new.slot[target] = old.slot[cell]
             new.last_day[target] = old.last_day[cell]
-            new.previous_day[target] = old.previous_day[cell]
+            new.seen[target] = old.seen[cell]
             n_kept += 1
     return n_kept
 
@@ -129,6 +140,21 @@ def move_branches(old: BranchPairs, new: BranchPairs) -> None:
             new.closed[target] = old.closed[cell]
             new.visits[target] = old.visits[cell]
             new.size[target] = old.size[cell]
+            for parity in range(2):
+                new.day[target, parity] = old.day[cell, parity]
+                new.today[target, parity] = old.today[cell, parity]
+
+
+@kernel
+def move_values(old: ValuePairs, new: ValuePairs) -> None:
+    """Copy all actor × value pairs into a new table."""
+    for cell in range(old.key.size):
+        if old.key[cell] != 0:
+            target = find_cell(new.key, old.key[cell])
+            new.key[target] = old.key[cell]
+            new.slot[target] = old.slot[cell]
+            new.closed[target] = old.closed[cell]
+            new.uses[target] = old.uses[cell]
             for parity in range(2):
                 new.day[target, parity] = old.day[cell, parity]
                 new.today[target, parity] = old.today[cell, parity]

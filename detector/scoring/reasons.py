@@ -1,0 +1,126 @@
+"""Business reasons: which accesses a ticket, a purpose or an approval explains."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from datetime import date
+
+import numpy as np
+from numpy.typing import NDArray
+
+from detector.columns import Coded, EventBatch
+from detector.customers import Approval
+from detector.hashing import hash_strings, mix
+from detector.reference import Reference
+
+_DAY_NS = 86_400_000_000_000
+_ZONES_NS = _DAY_NS // 2  # a local day of any zone lies within half a day of the UTC day
+_EPOCH_ORDINAL = 719_163
+_EVER_NS = 2**62
+Period = tuple[int, int]
+
+
+def is_in(keys: NDArray[np.int64], table: NDArray[np.int64]) -> NDArray[np.bool_]:
+    """(n,) whether each key is in a sorted table.
+
+    >>> is_in(np.array([3, 4]), np.array([1, 3])).tolist()
+    [True, False]
+    """
+    if table.size == 0:
+        return np.zeros(keys.size, dtype=np.bool_)
+    at = np.minimum(np.searchsorted(table, keys), table.size - 1)
+    return np.asarray(table[at] == keys)
+
+
+@dataclass(frozen=True, slots=True)
+class Reasons:
+    """Reference data about customers and approvals, as keys.
+
+    ``sensitive`` are sorted customer keys, ``own`` sorted keys of user × customer.
+    ``tickets`` maps a ticket id to the user key (0: anybody) and period of each approval;
+    where there are none at all, every ticket is taken for good. ``pairs`` maps the key of
+    user × customer or user × branch to the periods in which it is approved.
+    """
+
+    sensitive: NDArray[np.int64]
+    own: NDArray[np.int64]
+    tickets: Mapping[str, tuple[tuple[int, Period], ...]]
+    pairs: Mapping[int, tuple[Period, ...]]
+
+    def explained(self, batch: EventBatch, branch_key: NDArray[np.int64]) -> NDArray[np.bool_]:
+        """(n,) whether each event has a business reason."""
+        found = (batch.purpose.codes >= 0) | self._good_tickets(batch)
+        if self.pairs:
+            keys = np.fromiter(self.pairs, dtype=np.int64, count=len(self.pairs))
+            table = np.sort(keys)
+            for other in (batch.customer_hash, branch_key):
+                pair = mix(batch.user_hash, other)
+                for row in np.flatnonzero(is_in(pair, table) & (other != 0)).tolist():
+                    time_ns = int(batch.event_time_ns[row])
+                    found[row] |= _covers(self.pairs[int(pair[row])], time_ns)
+        return np.asarray(found)
+
+    def _good_tickets(self, batch: EventBatch) -> NDArray[np.bool_]:
+        """(n,) whether the event names a ticket that is not known to be another's or over.
+
+        A ticket nobody listed is a business case of another system, as long as it is there.
+        """
+        column = batch.ticket_id
+        good = column.codes >= 0
+        listed = _listed(column, self.tickets)
+        for row in np.flatnonzero(listed[column.codes] & good).tolist():
+            user, time_ns = int(batch.user_hash[row]), int(batch.event_time_ns[row])
+            approvals = self.tickets[column.values[int(column.codes[row])]]
+            good[row] = any(
+                who in (0, user) and _covers((period,), time_ns) for who, period in approvals
+            )
+        return np.asarray(good)
+
+
+def _listed(column: Coded, tickets: Mapping[str, object]) -> NDArray[np.bool_]:
+    return np.array([*(value in tickets for value in column.values), False], dtype=np.bool_)
+
+
+def _covers(periods: Iterable[Period], time_ns: int) -> bool:
+    return any(first <= time_ns < last for first, last in periods)
+
+
+def reasons_of(reference: Reference) -> Reasons:
+    """Turn reference tables into keys."""
+    customers = reference.customers
+    own = mix(
+        hash_strings([user for user, _ in customers.own]),
+        hash_strings([customer for _, customer in customers.own]),
+    )
+    tickets: dict[str, list[tuple[int, Period]]] = {}
+    pairs: dict[int, list[Period]] = {}
+    for approval in reference.approvals:
+        period = _period(approval.first_day, approval.last_day)
+        user = int(hash_strings([approval.user_id or ""])[0])
+        tickets.setdefault(approval.ticket_id, []).append((user, period))
+        for key in _pair_keys(approval):
+            pairs.setdefault(key, []).append(period)
+    return Reasons(
+        sensitive=np.sort(hash_strings(customers.sensitive)),
+        own=np.sort(own),
+        tickets={ticket: tuple(found) for ticket, found in tickets.items()},
+        pairs={key: tuple(found) for key, found in pairs.items()},
+    )
+
+
+def _pair_keys(approval: Approval) -> list[int]:
+    """Return the keys of user × customer, or of user × branch if no customer is named."""
+    if approval.user_id is None:
+        return []
+    places = approval.customers or ((approval.branch,) if approval.branch else ())
+    users = hash_strings([approval.user_id] * len(places))
+    keys: list[int] = mix(users, hash_strings(places)).tolist()
+    return keys
+
+
+def _period(first: date | None, last: date | None) -> Period:
+    """Return [start, end) in UTC nanoseconds, half a day wider on both sides."""
+    start = -_EVER_NS if first is None else (first.toordinal() - _EPOCH_ORDINAL) * _DAY_NS
+    end = _EVER_NS if last is None else (last.toordinal() - _EPOCH_ORDINAL + 1) * _DAY_NS
+    return start - _ZONES_NS, end + _ZONES_NS
