@@ -33,7 +33,9 @@ _QUANTITY: dict[str, Both] = {
     "sensitive_customers": (
         "looked at {n} VIP or employee customers", "查看了{n}名重要客户或员工客户",
     ),
-    "secret_records": ("made {n} accesses to secret records (C3)", "访问机密记录（C3）{n}次"),
+    "secret_customers": (
+        "looked at secret records (C3) of {n} customers", "查看了{n}名客户的机密记录（C3）",
+    ),
     "own_records": (
         "made {n} accesses to records of the own person or household",
         "访问本人或同户家庭成员记录{n}次",

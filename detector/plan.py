@@ -19,13 +19,14 @@ from detector.scoring import account, builtin, bulk_read, enumeration, sensitive
 from detector.scoring.builtin import SERVICE_ROLE
 from detector.scoring.model import Limits, Model
 from detector.scoring.reasons import Reasons, is_in, reasons_of
-from detector.state.layout import I64, N_STATS
+from detector.state.layout import CHANNEL_DETECTOR, DENIED, I64, N_STATS, SECRET, SENSITIVE
 from detector.workhours import ClockTables, Notice, clock_tables
 
 _HOUR_NS = 3_600_000_000_000
 _EVER_NS = -(2**63)
 _DECAY_DAYS = 512
 _EPOCH_ORDINAL = 719_163  # date(1970, 1, 1).toordinal()
+PER_CUSTOMER = (SENSITIVE, SECRET, DENIED)  # grow with the customers of a day
 LEAST_SHARE = 1e-4  # of a value that the history does not hold
 
 # What an artifact must bring; the rest of the model comes from reference tables.
@@ -188,7 +189,9 @@ def _model(
         leave_key=leave_key,
         leave_first=leave_first,
         leave_last=leave_last,
-        detector_of=detector_of_counts(),
+        channel_of=channel_of_counts(),
+        detector_of=np.array(CHANNEL_DETECTOR, dtype=np.int64),
+        per_customer=np.isin(np.arange(N_STATS), PER_CUSTOMER).astype(np.uint8),
         cover_key=cover_key,
         cover_first=cover_first,
         cover_last=cover_last,
@@ -302,19 +305,13 @@ def _sorted_periods(keys: I64, periods: list[tuple[date, date]]) -> tuple[I64, D
     return keys[order], np.ascontiguousarray(days[:, 0]), np.ascontiguousarray(days[:, 1])
 
 
-def detector_of_counts() -> I64:
-    """(counts,) position in ``DETECTORS`` of the detector each count speaks for, or -1."""
-    counted = {
-        "bulk_read": bulk_read.COUNTED,
-        "sensitive": sensitive.COUNTED,
-        "under_cap": under_cap.COUNTED,
-        "enumeration": enumeration.COUNTED,
-        "account": account.COUNTED,
-    }
-    detector = np.full(N_STATS, -1, dtype=np.int64)
-    for name, stats in counted.items():
-        detector[list(stats)] = DETECTORS.index(name)
-    return detector
+def channel_of_counts() -> I64:
+    """(counts,) channel on which each count speaks, or -1."""
+    channel_of = np.full(N_STATS, -1, dtype=np.int64)
+    for detector in (bulk_read, sensitive, under_cap, enumeration, account):
+        for channel, stats in detector.COUNTED.items():
+            channel_of[list(stats)] = channel
+    return channel_of
 
 
 def open_table(keys: I64) -> tuple[I64, NDArray[np.int64]]:

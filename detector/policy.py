@@ -91,6 +91,7 @@ class EventPolicy:
 
     volume_actions: tuple[str, ...]
     export_actions: tuple[str, ...]
+    business_actions: tuple[str, ...]
     query_caps: tuple[int, ...]
 
 

@@ -27,16 +27,30 @@ from detector.fitting.priors import (
     fit_sizes,
     make_groups,
     out_events,
+    settled_days,
 )
 from detector.plan import Plan, branch_regions, build_plan, builtin_arrays
 from detector.policy import Policy
 from detector.reference import Reference
-from detector.scoring.builtin import SERVICE_ROLE
+from detector.scoring.builtin import N_KNOTS, SERVICE_ROLE
 from detector.scoring.calibration import NOTABLE
-from detector.state.layout import COUNTS, DAY, F64, FOREIGN, I64, RAW
+from detector.state.layout import (
+    CHANNEL_DETECTOR,
+    COUNTS,
+    DAY,
+    F64,
+    FOREIGN,
+    I64,
+    N_CHANNELS,
+    N_DETECTORS,
+    RAW,
+)
 
 _LEAST_STRATUM_DAYS = 100
+_LEAST_SETTLED_DAYS = 1000
 _NEVER_NS = 2**62
+# Channels whose scores mean something only after an actor's first two weeks.
+_SETTLING = frozenset({0, 4, 6})
 
 Arrays = dict[str, NDArray[np.generic]]
 
@@ -188,31 +202,48 @@ def _calibrate(history: History, stratum: I64, arrays: Arrays, policy: Policy) -
     """Fit all knots in place; return (m,) the final scores of the history."""
     mature = history.n_before >= policy.learning.mature_days
     lines = 2 * stratum + mature
+    settled = settled_days(history)
+    typical = settled & mature if int((settled & mature).sum()) >= _LEAST_SETTLED_DAYS else mature
     knots_raw, knots_surprise = arrays["knots_raw"], arrays["knots_surprise"]
-    n_detectors = knots_raw.shape[1] - 1
-    total = np.zeros(history.user.size)
-    for detector in range(n_detectors):
-        raw = history.surprise[:, RAW + detector]
-        surprise = _fit_detector(raw, lines, mature, detector, knots_raw, knots_surprise)
-        total += np.maximum(surprise - NOTABLE, 0.0)
-    return _fit_detector(total, lines, mature, n_detectors, knots_raw, knots_surprise)
+    detectors = np.zeros((history.user.size, N_DETECTORS))
+    for channel, detector in enumerate(CHANNEL_DETECTOR):
+        raw = history.surprise[:, RAW + channel]
+        days = typical if channel in _SETTLING else mature
+        knots = _fit_channel(raw, lines, mature, days)
+        # No history is long enough to make a tail rarer than the detector's own model of it.
+        knots_raw[:, channel], knots_surprise[:, channel] = knots[0], np.minimum(*knots)
+        surprise = _calibrated(raw, lines, knots[0], np.minimum(*knots))
+        detectors[:, detector] = np.maximum(detectors[:, detector], surprise)
+    total = np.maximum(detectors - NOTABLE, 0.0).sum(axis=1)
+    knots = _fit_channel(total, lines, mature, typical)
+    knots_raw[:, N_CHANNELS], knots_surprise[:, N_CHANNELS] = knots
+    return _calibrated(total, lines, *knots)
 
 
-def _fit_detector(
-    raw: F64,
-    lines: I64,
-    mature: NDArray[np.bool_],
-    detector: int,
-    knots_raw: NDArray[Any],
-    knots_surprise: NDArray[Any],
-) -> F64:
-    """Fit one detector in every stratum; return its calibrated surprises."""
-    surprise = np.zeros(raw.size)
-    for row in range(knots_raw.shape[0]):
-        pool = raw[mature == bool(row % 2)]
-        pool = pool if pool.size else raw
+def _fit_channel(
+    raw: F64, lines: I64, mature: NDArray[np.bool_], typical: NDArray[np.bool_]
+) -> tuple[F64, F64]:
+    """Fit one channel in every stratum: (strata, knots) raw scores and surprises.
+
+    Args:
+        raw: (m,) day maxima.
+        lines: (m,) stratum, odd where mature.
+        mature: (m,) actor-days with enough history.
+        typical: (m,) the mature ones that later days will be like.
+    """
+    n_strata = int(lines.max(initial=0)) // 2 + 1
+    grid, surprise = np.zeros((2 * n_strata, N_KNOTS)), np.zeros((2 * n_strata, N_KNOTS))
+    for row in range(2 * n_strata):
+        days = typical if row % 2 else ~mature
+        pool = raw[days] if days.any() else raw
+        grid[row], surprise[row] = fit_knots(pool, raw[(lines == row) & days])
+    return grid, surprise
+
+
+def _calibrated(raw: F64, lines: I64, grid: F64, surprise: F64) -> F64:
+    """(m,) surprises of raw scores, by stratum."""
+    out = np.zeros(raw.size)
+    for row in np.unique(lines).tolist():
         mine = lines == row
-        grid, values = fit_knots(pool, raw[mine])
-        knots_raw[row, detector], knots_surprise[row, detector] = grid, values
-        surprise[mine] = np.interp(raw[mine], grid, values)
-    return surprise
+        out[mine] = np.interp(raw[mine], grid[row], surprise[row])
+    return out

@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 
 from detector.fitting.history import History
 from detector.scoring.builtin import SERVICE_ROLE
-from detector.scoring.repeat_target import BITS, SPAN_DAYS
+from detector.scoring.repeat_target import BITS
 from detector.state.layout import (
     BINS_HIGH,
     BINS_LOW,
@@ -28,7 +28,10 @@ from detector.state.layout import (
     N_BINS,
     N_LEVELS,
     N_STATS,
+    NEW,
     OUT_EVENTS,
+    SETTLED_DAYS,
+    UNEXPLAINED,
 )
 
 _LEAN_ACTORS = 4.0  # a group of so many actors weighs as much as its parent
@@ -38,6 +41,7 @@ _TRIM = 0.1
 _LEAST_ACTORS, _LEAST_DAYS = 3, 30
 _LEAST_DAYS_PER_ACTOR = 3
 _HALF = N_BINS // 2
+_NOVELTY = [NEW, UNEXPLAINED]  # mean something only once an actor has settled
 _HOUR_FLOOR = 0.001
 _MEAN_FLOOR = 0.02
 
@@ -98,6 +102,7 @@ def fit_counts(
     mean, dispersion = np.zeros((n, 2, N_STATS)), np.zeros((n, N_STATS))
     spread = np.zeros((n, N_STATS))
     counts, kind = counts_of(history.day), history.day[:, KIND]
+    settled = settled_days(history)
     for row, group in enumerate(groups):
         top = row < 2
         up = row if top else group.parent
@@ -105,6 +110,9 @@ def fit_counts(
         for day_kind in range(2):
             lines = group.lines[kind[group.lines] == day_kind]
             found, n_actors = _trimmed_mean(history.user[lines], counts[lines])
+            late = lines[settled[lines]]
+            if late.size:
+                found[_NOVELTY] = _trimmed_mean(history.user[late], counts[late])[0][_NOVELTY]
             prior = source["mean"][up, day_kind].copy()
             if day_kind == 1 and not top:
                 prior *= mean[row, 0] / np.maximum(source["mean"][up, 0], _MEAN_FLOOR)
@@ -113,6 +121,10 @@ def fit_counts(
         within, between, n_actors = _variances(
             history.user[group.lines], counts[group.lines], kind[group.lines]
         )
+        late = group.lines[settled[group.lines]]
+        of_late = _variances(history.user[late], counts[late], kind[late])
+        if of_late[2] > 0.0:
+            within[_NOVELTY], between[_NOVELTY] = of_late[0][_NOVELTY], of_late[1][_NOVELTY]
         share = n_actors / (n_actors + _LEAN_ACTORS)
         base, base_spread = source["dispersion"][up], source["spread"][up]
         dispersion[row] = np.clip(base + share * (within - base), 0.02, 50.0)
@@ -243,19 +255,22 @@ def out_events(history: History) -> I64:
     return history.day[:, OUT_EVENTS]
 
 
-def fit_reach(history: History, groups: list[Group], fallback: F64) -> F64:
-    """(g, levels) customers an active day that reach 2, 3, … distinct days within two weeks.
-
-    An actor's first two weeks say nothing: every customer is new in them.
-    """
+def settled_days(history: History) -> NDArray[np.bool_]:
+    """(m,) whether the actor had been there for two weeks: before, every customer is new."""
     first_day: dict[int, int] = {}
     for user, day in zip(history.user.tolist(), history.day[:, DAY].tolist(), strict=True):
         first_day[user] = min(day, first_day.get(user, day))
-    age = history.day[:, DAY] - np.array([first_day[user] for user in history.user.tolist()])
+    started = np.array([first_day[user] for user in history.user.tolist()], dtype=np.int64)
+    return np.asarray(history.day[:, DAY] - started >= SETTLED_DAYS)
+
+
+def fit_reach(history: History, groups: list[Group], fallback: F64) -> F64:
+    """(g, levels) customers an active day that reach 2, 3, … distinct days within two weeks."""
+    settled = settled_days(history)
     reached = (history.day[:, [LEVELS]] >> (BITS * np.arange(N_LEVELS))) & ((1 << BITS) - 1)
     rates = np.zeros((len(groups), N_LEVELS))
     for row, group in enumerate(groups):
-        lines = group.lines[age[group.lines] >= SPAN_DAYS]
+        lines = group.lines[settled[group.lines]]
         prior = fallback[row] if row < 2 else rates[group.parent]
         lean = _LEAN_BUILTIN_DAYS if row < 2 else _LEAN_DAYS
         rates[row] = (reached[lines].sum(axis=0) + lean * prior) / (lines.size + lean)

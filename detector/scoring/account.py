@@ -17,6 +17,7 @@ from detector.state.layout import (
     ACCOUNT_RULE,
     DAY,
     DENIED,
+    DENIED_CHANNEL,
     DEVICE,
     F64,
     I64,
@@ -29,7 +30,7 @@ from detector.state.layout import (
 )
 
 ACCOUNT = 9  # position in ``DETECTORS``
-COUNTED = (DENIED, SWITCHES)
+COUNTED = {ACCOUNT: (SWITCHES,), DENIED_CHANNEL: (DENIED,)}
 NO_RULE, HAS_LEFT, ON_LEAVE, DORMANT = range(4)
 RULES = (None, "left", "on_leave", "dormant")
 _TO_AND_FRO_NS = 1_800_000_000_000

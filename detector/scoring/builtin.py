@@ -66,19 +66,20 @@ def spreads() -> F64:
     return np.array([_PERSON_SPREAD, _SERVICE_SPREAD], dtype=np.float64)
 
 
-# Slope and offset of each detector's cautious line, in the order of DETECTORS.
+# Slope and offset of each channel's cautious line.
 _LINES = (
     (0.8, 0.5), (0.8, 0.8), (0.9, 0.2), (0.5, 0.5), (0.7, 0.8), (0.6, 0.5),
     (0.8, 0.5), (0.6, 0.8), (0.6, 0.8), (0.7, 0.5), (0.8, 0.5),
+    (0.7, 0.7), (0.6, 0.8), (0.5, 0.8), (0.6, 0.8),
 )  # fmt: skip
 
 
 def knots() -> tuple[F64, F64]:
-    """(1, detectors + 1, k) raw scores and surprises: cautious lines, then the sum."""
+    """(1, channels + 1, k) raw scores and surprises: cautious lines, then the sum."""
     grid = np.linspace(0.0, 12.0, N_KNOTS, dtype=np.float64)
     lines = [np.maximum(slope * grid - offset, 0.0) for slope, offset in _LINES]
     lines.append(combined_surprise(grid, N_DETECTORS))
-    return np.tile(grid, (1, N_DETECTORS + 1, 1)), np.stack(lines)[np.newaxis]
+    return np.tile(grid, (1, len(lines), 1)), np.stack(lines)[np.newaxis]
 
 
 def combined_surprise(total: F64, n_scores: int) -> F64:

@@ -16,6 +16,7 @@ from detector.scoring.negative_binomial import upper_tail_surprise
 from detector.state.layout import (
     BEST_STAT,
     COUNTS,
+    CUSTOMERS_1D,
     EXCESS,
     F32,
     F64,
@@ -23,8 +24,10 @@ from detector.state.layout import (
     KIND,
     MEANS,
     N_STATS,
+    NEW,
     RAW,
     SQUARES,
+    UNEXPLAINED,
     WEIGHTS,
 )
 
@@ -34,7 +37,7 @@ STATS = (
     ("customers", "10m"), ("customers", "1h"), ("customers", "1d"),
     ("volume", "10m"), ("volume", "1h"), ("volume", "1d"),
     ("new_customers", "1d"), ("unexplained_customers", "1d"), ("exported_records", "1d"),
-    ("sensitive_customers", "1d"), ("secret_records", "1d"), ("own_records", "1d"),
+    ("sensitive_customers", "1d"), ("secret_customers", "1d"), ("own_records", "1d"),
     ("capped_queries", "1d"), ("ordered_records", "1d"),
     ("denials", "1d"), ("device_switches", "1d"), ("foreign_customers", "1d"),
 )  # fmt: skip
@@ -81,46 +84,71 @@ def expected_count(
 
 
 @kernel
+def busy_factor(day: I64, baseline: F32, model: Model, group: int, n_special: int) -> float:
+    """Return how much busier than usual the day is, apart from special customers; >= 1.
+
+    On a day with twice the customers, twice the VIPs or customers of other branches are
+    no news of their own: bulk_read says it already.
+    """
+    mean, _ = expected_count(baseline, model, group, day[KIND], CUSTOMERS_1D)
+    return float(max((day[COUNTS + CUSTOMERS_1D] - n_special) / max(mean, 1.0), 1.0))
+
+
+@kernel
 def score_counts(
     day: I64, surprise: F64, baseline: F32, model: Model, group: int, grown: int
 ) -> None:
     """Raise the day's raw scores where a count that has grown is a surprise.
 
     Args:
-        day: integers of the open day; BEST_STAT of the detector is updated.
-        surprise: scores of the open day; RAW of the detector is updated.
+        day: integers of the open day; BEST_STAT of the channel is updated.
+        surprise: scores of the open day; RAW of the channel is updated.
         baseline: what is usual for the actor.
-        model: priors; ``detector_of`` says which detector a count speaks for.
+        model: priors; ``channel_of`` says on which channel a count speaks.
         group: peer group.
         grown: bit *s* is set if count *s* has grown with this row.
     """
     for stat in range(N_STATS):
-        detector = model.detector_of[stat]
-        if grown >> stat & 1 == 0 or detector < 0:
+        channel = model.channel_of[stat]
+        if grown >> stat & 1 == 0 or channel < 0:
             continue
         count = day[COUNTS + stat]
         mean, dispersion = expected_count(baseline, model, group, day[KIND], stat)
+        if model.per_customer[stat]:
+            mean *= busy_factor(day, baseline, model, group, count)
         excess = count - mean
         variance = mean + dispersion * mean * mean
         if excess <= 0.0 or excess * excess < _SCREEN_SD * _SCREEN_SD * variance:
             continue
         tail = upper_tail_surprise(count, mean, dispersion)
-        if tail > surprise[RAW + detector]:
-            surprise[RAW + detector] = tail
-            day[BEST_STAT + detector] = stat
+        if tail > surprise[RAW + channel]:
+            surprise[RAW + channel] = tail
+            day[BEST_STAT + channel] = stat
 
 
 @kernel
 def learn_counts(
-    day: I64, baseline: F32, model: Model, group: int, weight: float, keep: float, winsor_sd: float
+    day: I64,
+    baseline: F32,
+    model: Model,
+    group: int,
+    weight: float,
+    keep: float,
+    winsor_sd: float,
+    settled: bool,
 ) -> None:
-    """Let a closed day into the baseline, its counts cut at ``winsor_sd`` above usual."""
+    """Let a closed day into the baseline, its counts cut at ``winsor_sd`` above usual.
+
+    Until an actor has ``settled``, how many customers are new says nothing.
+    """
     kind = day[KIND]
     total = np.float64(baseline[WEIGHTS + kind]) * keep + weight
     for stat in range(N_STATS):
         mean, dispersion = expected_count(baseline, model, group, kind, stat)
         usual = mean + winsor_sd * math.sqrt(mean + dispersion * mean * mean) + 1.0
         count = min(float(day[COUNTS + stat]), usual)
+        if not settled and stat in (NEW, UNEXPLAINED):
+            count = mean
         column = MEANS + kind * N_STATS + stat
         own = np.float64(baseline[column])
         baseline[column] = own + weight / total * (count - own)

@@ -100,14 +100,14 @@ def branch_surprise(
 
 
 @kernel
-def away_surprise(n_customers: int, baseline: F32, model: Model, group: int) -> float:
+def away_surprise(n_customers: int, baseline: F32, model: Model, group: int, busy: float) -> float:
     """Score all foreign branches of the day together."""
     away = np.float64(baseline[DAYS_AWAY])
     share = own_share(away, np.float64(baseline[DAYS_SEEN]), model.away_share[group])
     rarity = -math.log10(share)
     if n_customers <= 1:
         return rarity
-    size = visit_size(model, group, away, np.float64(baseline[AWAY_SIZE]))
+    size = busy * visit_size(model, group, away, np.float64(baseline[AWAY_SIZE]))
     return rarity + upper_tail_surprise(n_customers - 1, size, model.visit_size[group, 1])
 
 
@@ -131,7 +131,7 @@ def fold_visits(
         weight = flagged_weight if is_flagged else 1.0
         visits = np.float64(pairs.visits[cell]) + weight
         size = np.float64(pairs.size[cell])
-        pairs.size[cell] = size + weight / visits * (pairs.today[cell, parity] - 1 - size)
+        pairs.size[cell] = size + weight / visits * (max(pairs.today[cell, parity] - 1, 0) - size)
         pairs.visits[cell] = visits
         pairs.day[cell, parity] = NO_DAY
         pairs.today[cell, parity] = 0

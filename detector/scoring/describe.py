@@ -100,7 +100,8 @@ def describe_counts(
     """Say, for each detector that counts, which count stands out and what was expected."""
     baseline = tables.actors.baseline[slot]
     for detector in range(s.N_DETECTORS):
-        stat = day[s.BEST_STAT + detector]
+        loudest = day[s.LOUDEST + detector]
+        stat = day[s.BEST_STAT + (loudest if loudest >= 0 else detector)]
         facts[m.F_STAT + detector] = stat
         if stat < 0:
             continue

@@ -11,7 +11,7 @@ from detector.compiled import kernel
 from detector.state.days import add_count
 from detector.state.layout import I64, LAST_NUMBER, ORDERED, ORDERED_RUN
 
-COUNTED = (ORDERED,)
+COUNTED = {5: (ORDERED,)}
 _MAX_STEP = 12  # record numbers with a check digit go up by about ten
 _LEAST_RUN = 3
 

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import numpy as np
-
 from detector.compiled import kernel
 from detector.scoring.account import count_switch
 from detector.scoring.actor import take_home
@@ -32,9 +30,11 @@ from detector.state.days import (
     count_customer,
     count_row,
     day_of_row,
+    note_reason,
     pass_time,
     raise_peaks,
     start_day,
+    was_seen_before,
 )
 from detector.state.layout import (
     COUNTS_1H,
@@ -51,11 +51,11 @@ from detector.state.layout import (
     NEAR_CAP,
     NEW,
     NEWEST_NS,
-    NO_DAY,
     OWN,
     REST_BASE,
     SECRET,
     SENSITIVE,
+    SETTLED_DAYS,
     UNEXPLAINED,
     Tables,
 )
@@ -85,12 +85,13 @@ def extract(
     clock: ClockTables,
     limits: Limits,
     out: Out,
-) -> tuple[int, int, int, int, int]:
+) -> tuple[int, int, int, int, int, int]:
     """Let time pass, count the row in its windows and its day.
 
     Returns:
         Parity of the row's day, its quarter of an hour, bits of the counts that have
-        grown, how new its customer is, and the customer's cell (NO_CELL if there is none).
+        grown, how new its customer is, the customer's cell (NO_CELL if there is none), and
+        by how much the day's customers without a business reason have changed.
     """
     actors = tables.actors
     me = actors.ints[slot]
@@ -120,8 +121,15 @@ def extract(
     grown = count_row(today, me, actors.ring[slot], t_ns, rows.records[row], is_volume)
     grown |= raise_peaks(today, window, 0, 0) | raise_peaks(today, window, 1, 4)
     newness, cell = note_customer(tables, rows, row, slot, day, limits)
-    grown |= count_kinds(rows, row, me, today, newness, model)
-    return parity, second // _QUARTER_S, grown, newness, cell
+    explained = rows.flags[row] & IS_EXPLAINED != 0 or on_cover(model, rows, row, today)
+    change = explain_customer(tables, cell, day, newness, explained)
+    settled = day - me[FIRST_DAY] >= SETTLED_DAYS
+    grown |= count_kinds(rows, row, me, today, newness)
+    if change != 0 and settled and not was_seen_before(tables.customers, cell, day):
+        grown |= add_count(today, UNEXPLAINED, change)
+    if newness == NEVER_SEEN and settled:
+        grown |= add_count(today, NEW, 1)
+    return parity, second // _QUARTER_S, grown, newness, cell, change
 
 
 @kernel
@@ -171,15 +179,21 @@ def note_customer(
 
 
 @kernel
-def days_seen(tables: Tables, cell: int, day: int) -> int:
-    """Return the days on which a customer was seen, as bits back from ``day``."""
-    last = np.int64(tables.customers.last_day[cell])
-    seen = np.int64(tables.customers.seen[cell])
-    return int(seen >> (last - day)) if NO_DAY != last >= day else 0
+def explain_customer(tables: Tables, cell: int, day: int, newness: int, explained: bool) -> int:
+    """Note a reason if the row brings one; return the change in unexplained customers.
+
+    A customer is looked at first and served later: the reason takes back what was counted.
+    """
+    if cell == NO_CELL:
+        return 0
+    if not explained:
+        return 1 if newness != KNOWN_TODAY else 0
+    is_first = note_reason(tables.customers, cell, day)
+    return -1 if is_first and newness == KNOWN_TODAY else 0
 
 
 @kernel
-def count_kinds(rows: Rows, row: int, me: I64, day: I64, newness: int, model: Model) -> int:
+def count_kinds(rows: Rows, row: int, me: I64, day: I64, newness: int) -> int:
     """Add the row to the day's special counts; return the bits of those that have grown."""
     flags = rows.flags[row]
     grown = 0
@@ -187,14 +201,10 @@ def count_kinds(rows: Rows, row: int, me: I64, day: I64, newness: int, model: Mo
         grown |= add_count(day, CUSTOMERS_1D, 1)
         if flags & IS_SENSITIVE:
             grown |= add_count(day, SENSITIVE, 1)
-    if newness == NEVER_SEEN:
-        grown |= add_count(day, NEW, 1)
-        if flags & IS_EXPLAINED == 0 and not on_cover(model, rows, row, day):
-            grown |= add_count(day, UNEXPLAINED, 1)
+        if flags & IS_SECRET:
+            grown |= add_count(day, SECRET, 1)
     if flags & IS_EXPORT:
         grown |= add_count(day, EXPORTED, rows.records[row])
-    if flags & IS_SECRET:
-        grown |= add_count(day, SECRET, 1)
     if flags & IS_OWN:
         grown |= add_count(day, OWN, 1)
     if flags & IS_DENIED:

@@ -8,7 +8,7 @@ from detector.compiled import kernel
 from detector.scoring.counts import learn_counts
 from detector.scoring.model import Limits, Model, Out
 from detector.scoring.off_hours import learn_hours
-from detector.scoring.repeat_target import SPAN_DAYS, learn_repeat
+from detector.scoring.repeat_target import learn_repeat
 from detector.scoring.slow_drip import learn_drip
 from detector.scoring.unfamiliar import learn_values
 from detector.state.layout import (
@@ -33,6 +33,7 @@ from detector.state.layout import (
     RING_DAY,
     ROLE,
     SCORE,
+    SETTLED_DAYS,
     Tables,
 )
 
@@ -65,12 +66,13 @@ def learn_day(
     flagged = actors.surprise[slot, parity, SCORE] >= limits.flag_score
     weight = limits.flagged_weight if flagged else 1.0
     keep = model.decay[1]
+    settled = day[DAY] - me[FIRST_DAY] >= SETTLED_DAYS
     learn_drip(day, me, actors.recent[slot], baseline, model, group, flagged)
-    learn_counts(day, baseline, model, group, weight, keep, limits.winsor_sd)
+    learn_counts(day, baseline, model, group, weight, keep, limits.winsor_sd, settled)
     learn_hours(day, actors.hours[slot], baseline, weight)
     learn_away(baseline, day[COUNTS + FOREIGN], weight, keep)
     learn_values(day, baseline, weight, keep)
-    if day[DAY] - me[FIRST_DAY] >= SPAN_DAYS:
+    if settled:
         learn_repeat(day, baseline, weight, keep)
     me[N_CLOSED] += 1
     me[N_CLOSED_REST] += day[KIND]

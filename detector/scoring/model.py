@@ -19,13 +19,15 @@ class Model(NamedTuple):
     mean: F64  # (groups, 2, counts) expected daily peak of each count
     dispersion: F64  # (groups, counts) within an actor
     spread: F64  # (groups, counts) relative variance of the mean between actors
-    detector_of: I64  # (counts,) detector each count speaks for, -1 = none
+    channel_of: I64  # (counts,) channel each count speaks on, -1 = none
+    detector_of: I64  # (channels,)
     hours: F64  # (groups, 2, 96) share of active days with work in that quarter
     rest_share: F64  # (groups,) share of rest days worked
     out_volume: F64  # (groups, 2) mean and dispersion of events out of hours, if any
     away_share: F64  # (groups,) share of active days with a foreign branch
     visit_size: F64  # (groups, 2) mean and dispersion of customers per foreign visit
     relation_share: F64  # (roles + 1, 3) share of days at home, in the region, elsewhere
+    per_customer: U8  # (counts,) 1 if the count is held against the day's customers
     reach: F64  # (groups, levels) customers a day that reach so many distinct days
     visit_key: I64  # open addressing, 0 = free
     visit_share: F64  # share of days of role × home branch with a visit to a branch
@@ -33,7 +35,7 @@ class Model(NamedTuple):
     branch_region: I32  # (branches + 1,), -1 = unknown
     branch_clock: I32  # (branches + 1,) row of the clock tables
     stratum: I32  # (groups,)
-    knots_raw: F64  # (strata, detectors + 1, knots) ascending; the last is their sum
+    knots_raw: F64  # (strata, channels + 1, knots) ascending; the last is for the sum
     knots_surprise: F64
     staff_key: I64  # open addressing over user keys, 0 = free
     staff_role: I32

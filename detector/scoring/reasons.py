@@ -1,4 +1,7 @@
-"""Business reasons: which accesses a ticket, a purpose or an approval explains."""
+"""Business reasons: which accesses a ticket or an approval explains.
+
+A stated purpose alone explains nothing: whoever looks can also state one.
+"""
 
 from __future__ import annotations
 
@@ -50,7 +53,7 @@ class Reasons:
 
     def explained(self, batch: EventBatch, branch_key: NDArray[np.int64]) -> NDArray[np.bool_]:
         """(n,) whether each event has a business reason."""
-        found = (batch.purpose.codes >= 0) | self._good_tickets(batch)
+        found = self._good_tickets(batch)
         if self.pairs:
             keys = np.fromiter(self.pairs, dtype=np.int64, count=len(self.pairs))
             table = np.sort(keys)

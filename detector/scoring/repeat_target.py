@@ -2,8 +2,8 @@
 
 A level is the number of distinct days, within two weeks, on which an actor looked at a
 customer not seen in the two weeks before. Favourites and own portfolios were seen before
-and do not count, nor do looks with a ticket or purpose. How often this actor and the peers
-reach a level, per active day, is what makes one more day a surprise.
+and do not count, nor do days with a ticket, an approval or a business action. How often this
+actor and the peers reach a level, per active day, is what makes one more day a surprise.
 """
 
 from __future__ import annotations
@@ -21,9 +21,11 @@ from detector.state.layout import (
     I64,
     LEVELS,
     N_LEVELS,
+    N_RING,
     RAW,
     REACHED,
     REACHED_DAYS,
+    CustomerPairs,
 )
 
 REPEAT_TARGET = 6  # position in ``DETECTORS``
@@ -34,14 +36,16 @@ _LEAST_RATE = 1e-6
 
 
 @kernel
-def level_of(seen: int) -> int:
-    """Return the distinct days of the last 14; 0 for customers known from before.
+def level_of(pairs: CustomerPairs, cell: int, day: int) -> int:
+    """Return the distinct days of the last 14 on which a customer was looked at for nothing.
 
-    Args:
-        seen: bit *i* is set if the customer was looked at *i* days ago.
+    0 for customers known from before: their looks have a history.
     """
+    back = int(min(int(pairs.last_day[cell]) - day, N_RING - 1))
+    seen, served = np.int64(pairs.seen[cell]) >> back, np.int64(pairs.served[cell]) >> back
     if seen >> SPAN_DAYS != 0:
         return 0
+    seen &= ~served
     level = 0
     while seen != 0:
         seen &= seen - 1
@@ -62,10 +66,9 @@ def reach_rate(baseline: F32, model: Model, group: int, level: int) -> float:
 
 @kernel
 def score_repeat(
-    day: I64, surprise: F64, baseline: F32, model: Model, group: int, seen: int
+    day: I64, surprise: F64, baseline: F32, model: Model, group: int, level: int
 ) -> None:
     """Raise the day's raw score by the level a customer reaches with this row."""
-    level = level_of(seen)
     if level < 2:
         return
     shift = BITS * (min(level, N_LEVELS + 1) - 2)

@@ -8,14 +8,13 @@ from detector.compiled import kernel
 from detector.scoring.account import score_account
 from detector.scoring.actor import judge_time, slot_of
 from detector.scoring.combine import combine
-from detector.scoring.counts import score_counts
+from detector.scoring.counts import busy_factor, score_counts
 from detector.scoring.describe import describe
-from detector.scoring.extract import NO_CELL, days_seen, extract, on_cover
+from detector.scoring.extract import extract
 from detector.scoring.model import (
     DUPLICATE,
     F_DAY,
     F_USER,
-    IS_EXPLAINED,
     JUMP,
     NO_ROOM,
     RAISED,
@@ -27,7 +26,7 @@ from detector.scoring.model import (
     Rows,
 )
 from detector.scoring.off_hours import active_share, score_hours
-from detector.scoring.repeat_target import SPAN_DAYS, score_repeat
+from detector.scoring.repeat_target import level_of, score_repeat
 from detector.scoring.slow_drip import score_drip
 from detector.scoring.unfamiliar import score_values
 from detector.scoring.visits import count_visit, score_visit
@@ -51,6 +50,7 @@ from detector.state.layout import (
     LATE,
     N_ACTORS,
     N_BRANCHES,
+    N_CHANNELS,
     N_CLOSED_REST,
     N_DETECTORS,
     N_FIELDS,
@@ -65,6 +65,7 @@ from detector.state.layout import (
     SAID_SCORE,
     SAMPLED,
     SCORE,
+    SETTLED_DAYS,
     UNSCORED,
     Tables,
 )
@@ -109,12 +110,12 @@ def score_rows(
         slot = slot_of(tables, model, limits, rows.user[row], rows.time_ns[row])
         out.code[row] = admit(tables, rows, row, slot, limits)
         if out.code[row] == SCORED:
-            parity, quarter, grown, newness, cell = extract(
+            parity, quarter, grown, newness, cell, change = extract(
                 tables, rows, row, slot, model, clock, limits, out
             )
             changed = score(
-                tables, rows, row, slot, parity, quarter, grown, newness, cell, model, clock,
-                limits,
+                tables, rows, row, slot, parity, quarter, grown, newness, cell, change, model,
+                clock, limits,
             )  # fmt: skip
             decide(tables, rows, row, slot, parity, changed, model, clock, limits, out)
     return int(rows.time_ns.size)
@@ -155,6 +156,7 @@ def score(
     grown: int,
     newness: int,
     cell: int,
+    change: int,
     model: Model,
     clock: ClockTables,
     limits: Limits,
@@ -165,8 +167,8 @@ def score(
     day, surprise = actors.day[slot, parity], actors.surprise[slot, parity]
     group = group_of(me, model)
     before = 0.0
-    for detector in range(N_DETECTORS):
-        before += surprise[RAW + detector]
+    for channel in range(N_CHANNELS):
+        before += surprise[RAW + channel]
     if day[EVENTS] == 1:
         score_account(me, rows.user[row], day, surprise, model)
     new_today = 1 if newness != KNOWN_TODAY else 0
@@ -179,25 +181,24 @@ def score(
         day, surprise, actors.hours[slot], baseline, model, group, quarter, active, new_today,
         limits.out_share,
     )  # fmt: skip
-    covered = on_cover(model, rows, row, day)
     foreign = day[COUNTS + FOREIGN]
-    branch = count_visit(tables, rows, row, slot, day, new_today, covered, model, limits)
+    branch = count_visit(tables, rows, row, slot, day, change, model, limits)
     if branch >= 0:
-        score_visit(tables, branch, slot, day, surprise, model, group)
+        busy = busy_factor(day, baseline, model, group, day[COUNTS + FOREIGN])
+        score_visit(tables, branch, slot, day, surprise, model, group, busy)
     if day[COUNTS + FOREIGN] > foreign:
         grown |= 1 << FOREIGN
     score_counts(day, surprise, baseline, model, group, grown)
     score_drip(day, surprise, me, actors.recent[slot], baseline, model, group, grown)
     score_values(tables, rows, row, slot, day, surprise, model, limits)
-    settled = day[DAY] - me[FIRST_DAY] >= SPAN_DAYS
-    unexplained = rows.flags[row] & IS_EXPLAINED == 0 and not covered
-    if settled and unexplained and new_today and cell != NO_CELL:
-        score_repeat(day, surprise, baseline, model, group, days_seen(tables, cell, day[DAY]))
+    if change > 0 and day[DAY] - me[FIRST_DAY] >= SETTLED_DAYS:
+        level = level_of(tables.customers, cell, day[DAY])
+        score_repeat(day, surprise, baseline, model, group, level)
     after = 0.0
-    for detector in range(N_DETECTORS):
-        after += surprise[RAW + detector]
+    for channel in range(N_CHANNELS):
+        after += surprise[RAW + channel]
     if after > before:
-        combine(surprise, baseline, model, group, limits)
+        combine(day, surprise, baseline, model, group, limits)
     return after > before
 
 

@@ -113,9 +113,14 @@ def _flags(batch: EventBatch, plan: Plan, branch_key: NDArray[np.int64]) -> NDAr
     """(n,) bits of ``model.IS_*``."""
     events = plan.policy.events
     volume, export = frozenset(events.volume_actions), frozenset(events.export_actions)
+    business = frozenset(events.business_actions)
     action = _taken(
         batch.action,
-        lambda name: IS_VOLUME * (name in volume) + IS_EXPORT * (name in export),
+        lambda name: (
+            IS_VOLUME * (name in volume)
+            + IS_EXPORT * (name in export)
+            + IS_EXPLAINED * (name in business)
+        ),
         0,
         np.int64,
     )

@@ -2,8 +2,8 @@
 
 Sums over the last 2 to 16 active days, today included, are held against a baseline that
 ends before them: it lags up to 15 active days behind, so that a drift cannot hide in what
-is usual. Each day counts at most a little above usual: one loud day is bulk_read's. A day
-that was flagged starts the sums anew: nothing is alerted twice.
+is usual. The loudest day of a sum is taken for a usual one: it is bulk_read's. A day that
+was flagged starts the sums anew: nothing is alerted twice.
 """
 
 from __future__ import annotations
@@ -20,9 +20,11 @@ from detector.state.layout import (
     BEST_DRIP,
     BEST_SPAN,
     COUNTS,
+    DAY,
     DRIP_STATS,
     F32,
     F64,
+    FIRST_DAY,
     I64,
     KIND,
     LAGGED,
@@ -30,7 +32,10 @@ from detector.state.layout import (
     N_DRIP,
     N_DRIP_DAYS,
     N_RECENT,
+    NEW,
     RAW,
+    SETTLED_DAYS,
+    UNEXPLAINED,
 )
 
 SLOW_DRIP = 4  # position in ``DETECTORS``
@@ -38,8 +43,8 @@ _STATS = np.array(DRIP_STATS, dtype=np.int64)
 _MAX_LAG, _LEAST_LAG = 15, 3
 _LEAST_DAYS = 3.0  # of lagged baseline before the sums mean anything
 _SCREEN_SD = 1.5
-_CAP_SD = 2.5
-_DRIFT = 0.02  # relative variance of an honest person's level from month to month
+_CAP_SD = 4.0
+_DRIFT = 0.015  # relative variance of an honest person's level from month to month
 _KEEP = 0.5 ** (1.0 / 60.0)
 
 
@@ -104,17 +109,20 @@ def score_drip(
         cap = mean + _CAP_SD * math.sqrt(mean + dispersion * mean * mean) + 1.0
         today = day[COUNTS + stat] / day_factor(model, group, day[KIND], stat)
         total = min(today, cap)
+        loudest = total
         spread = model.spread[group, stat]
         for back in range(me[N_DRIP_DAYS]):
-            total += min(np.float64(recent[k, back]), cap)
+            count = min(np.float64(recent[k, back]), cap)
+            total += count
+            loudest = max(loudest, count)
             span = back + 2
             expected = span * mean
             wide = sum_dispersion(mean, dispersion, trust, spread, days, span)
-            excess = total - expected
+            excess = total - max(loudest - mean, 0.0) - expected
             variance = expected + wide * expected * expected
             if excess <= 0.0 or excess * excess < _SCREEN_SD * _SCREEN_SD * variance:
                 continue
-            tail = upper_tail_surprise(int(total), expected, wide)
+            tail = upper_tail_surprise(int(expected + excess), expected, wide)
             if tail > surprise[RAW + SLOW_DRIP]:
                 surprise[RAW + SLOW_DRIP] = tail
                 day[BEST_DRIP], day[BEST_SPAN] = k, span
@@ -128,6 +136,7 @@ def learn_drip(
     if flagged:
         me[N_DRIP_DAYS] = 0
         return
+    settled = day[DAY] - me[FIRST_DAY] >= SETTLED_DAYS
     n = me[N_DRIP_DAYS]
     known = np.float64(baseline[LAGGED_DAYS])
     lag = min(max(int((known + n + 1.0) / 2.0), _LEAST_LAG), _MAX_LAG)
@@ -144,4 +153,6 @@ def learn_drip(
         for i in range(min(n, N_RECENT - 1), 0, -1):
             recent[k, i] = recent[k, i - 1]
         recent[k, 0] = day[COUNTS + stat] / day_factor(model, group, day[KIND], stat)
+        if not settled and stat in (NEW, UNEXPLAINED):
+            recent[k, 0] = model.mean[group, 0, stat]
     me[N_DRIP_DAYS] = n + 1

@@ -9,5 +9,5 @@ from __future__ import annotations
 
 from detector.state.layout import NEAR_CAP
 
-COUNTED = (NEAR_CAP,)
+COUNTED = {8: (NEAR_CAP,)}
 NEAR_SHARE = 1.0 / 12.0

@@ -77,12 +77,13 @@ def count_visit(
     row: int,
     slot: int,
     day: I64,
-    new_customer: int,
-    covered: bool,
+    change: int,
     model: Model,
     limits: Limits,
 ) -> int:
     """Count a row at its record's branch; return the pair's cell if the branch is foreign.
+
+    ``change`` is that of the day's customers without a business reason.
 
     Returns:
         The cell, or -1 where there is nothing to score: no branch, the home branch, cover
@@ -92,7 +93,7 @@ def count_visit(
     me, pairs = tables.actors.ints[slot], tables.branches
     if branch == 0 or (branch == me[HOME_KEY] and me[HOME_GUESSED] == 0):
         return -1
-    if covered:
+    if model.cover_key.size and is_covered(model, rows.branch_pair[row], day[DAY]):
         return -1
     cell = find_cell(pairs.key, rows.branch_pair[row])
     if pairs.key[cell] == 0:
@@ -106,42 +107,50 @@ def count_visit(
     if me[HOME_KEY] == 0 or me[HOME_GUESSED] == 1:
         guess_home(me, branch, max(rows.branch[row], 0), np.float64(pairs.visits[cell]))
     is_foreign = me[HOME_KEY] not in (0, branch)
-    return count_today(pairs, cell, day, new_customer, is_foreign)
+    if rows.customer[row] == 0 and pairs.day[cell, day[DAY] & 1] != day[DAY]:
+        change = 1  # a list of customers counts once a day
+    return count_today(pairs, cell, day, change, is_foreign)
 
 
 @kernel
-def count_today(
-    pairs: BranchPairs, cell: int, day: I64, new_customer: int, is_foreign: bool
-) -> int:
-    """Count a customer at a branch on a day; a visit counts one even without a customer."""
+def count_today(pairs: BranchPairs, cell: int, day: I64, change: int, is_foreign: bool) -> int:
+    """Count customers without a business reason at a branch on a day."""
     parity = day[DAY] & 1
-    added = new_customer
     if pairs.day[cell, parity] != day[DAY]:
         pairs.day[cell, parity] = day[DAY]
         pairs.today[cell, parity] = 0
-        added = 1
-    pairs.today[cell, parity] += added
+    pairs.today[cell, parity] = max(pairs.today[cell, parity] + change, 0)
     if not is_foreign:
         return -1
-    day[COUNTS + FOREIGN] += added
-    return cell
+    day[COUNTS + FOREIGN] = max(day[COUNTS + FOREIGN] + change, 0)
+    return cell if change > 0 else -1
 
 
 @kernel
 def score_visit(
-    tables: Tables, cell: int, slot: int, day: I64, surprise: F64, model: Model, group: int
+    tables: Tables,
+    cell: int,
+    slot: int,
+    day: I64,
+    surprise: F64,
+    model: Model,
+    group: int,
+    busy: float,
 ) -> None:
-    """Raise the day's raw cross_branch score by what is known of one foreign branch."""
+    """Raise the day's raw cross_branch score by what is known of one foreign branch.
+
+    ``busy`` scales what is expected of a visit by how busy the day is otherwise.
+    """
     pairs, me, baseline = tables.branches, tables.actors.ints[slot], tables.actors.baseline[slot]
     branch = pairs.row[cell]
     n_customers = pairs.today[cell, day[DAY] & 1]
     peers = peer_share(model, me[ROLE], me[HOME], False, branch)
     visits = np.float64(pairs.visits[cell])
     share = own_share(visits, np.float64(baseline[DAYS_SEEN]), peers)
-    size = visit_size(model, group, visits, np.float64(pairs.size[cell]))
+    size = busy * visit_size(model, group, visits, np.float64(pairs.size[cell]))
     spread = model.visit_size[group, 1]
     one = branch_surprise(n_customers, share, bank_share(model, branch), size, spread)
-    together = away_surprise(day[COUNTS + FOREIGN], baseline, model, group)
+    together = away_surprise(day[COUNTS + FOREIGN], baseline, model, group, busy)
     if max(one, together) > surprise[RAW + 2]:
         surprise[RAW + 2] = max(one, together)
         day[BEST_BRANCH] = pairs.key[cell] if one >= together else 0

@@ -23,6 +23,8 @@ from detector.state.layout import (
     KIND,
     LAST_NS,
     N_DAY,
+    LOUDEST,
+    N_CHANNELS,
     N_DETECTORS,
     N_RING,
     NO_DAY,
@@ -38,6 +40,7 @@ from detector.state.layout import (
 
 WINDOW_DAYS = 30
 KNOWN_TODAY, NEW_TODAY, NEVER_SEEN = range(3)
+_ALL_DAYS = 0xFFFFFFFF
 
 
 @kernel
@@ -65,7 +68,8 @@ def start_day(days: I64, surprises: F64, day: int, kind: int) -> None:
         days[parity, column] = 0
     days[parity, DAY] = day
     days[parity, KIND] = kind
-    days[parity, BEST_STAT : BEST_STAT + N_DETECTORS] = -1
+    days[parity, BEST_STAT : BEST_STAT + N_CHANNELS] = -1
+    days[parity, LOUDEST : LOUDEST + N_DETECTORS] = -1
     days[parity, BEST_BIN] = -1
     surprises[parity, :] = 0.0
     surprises[parity, SAID_SCORE] = -1.0
@@ -109,13 +113,31 @@ def count_customer(pairs: CustomerPairs, cell: int, me: I64, ring: I32, day: int
         pairs.seen[cell] = seen | (np.int64(1) << back)
         return NEW_TODAY if seen >> back != 0 else NEVER_SEEN
     apart = int(day - last) if last != NO_DAY else N_RING
-    pairs.seen[cell] = ((seen << apart) | 1) & 0xFFFFFFFF if apart < N_RING else 1
+    served = np.int64(pairs.served[cell])
+    pairs.seen[cell] = ((seen << apart) | 1) & _ALL_DAYS if apart < N_RING else 1
+    pairs.served[cell] = (served << apart) & _ALL_DAYS if apart < N_RING else 0
     if last != NO_DAY and me[RING_DAY] - last < N_RING:
         ring[RING_CUSTOMERS, last & (N_RING - 1)] -= 1
     if me[RING_DAY] - day < N_RING:
         ring[RING_CUSTOMERS, day & (N_RING - 1)] += 1
     pairs.last_day[cell] = day
     return NEVER_SEEN if apart > WINDOW_DAYS else NEW_TODAY
+
+
+@kernel
+def note_reason(pairs: CustomerPairs, cell: int, day: int) -> bool:
+    """Note a business reason for a customer on a day; tell whether it is the day's first."""
+    back = int(min(int(pairs.last_day[cell]) - day, N_RING - 1))
+    served = np.int64(pairs.served[cell])
+    pairs.served[cell] = served | (np.int64(1) << back)
+    return bool((served >> back) & 1 == 0)
+
+
+@kernel
+def was_seen_before(pairs: CustomerPairs, cell: int, day: int) -> bool:
+    """Tell whether a customer was looked at on an earlier day of the last 30."""
+    back = int(min(int(pairs.last_day[cell]) - day, N_RING - 1))
+    return bool(np.int64(pairs.seen[cell]) >> (back + 1) != 0)
 
 
 @kernel

@@ -42,7 +42,13 @@ DRIP_STATS = (CUSTOMERS_1D, NEW, UNEXPLAINED, VOLUME_1D, SENSITIVE, FOREIGN)
 N_DRIP = len(DRIP_STATS)
 N_RECENT = 16  # active days remembered one by one
 
+SETTLED_DAYS = 14  # before, every customer is new to an actor
 N_DETECTORS = 11
+# Raw scores are calibrated channel by channel: first one channel per detector, then those of
+# counts whose tails are too different to share one.
+VOLUME_CHANNEL, EXPORT_CHANNEL, SECRET_CHANNEL, DENIED_CHANNEL = range(11, 15)
+CHANNEL_DETECTOR = (*range(N_DETECTORS), 0, 0, 7, 9)
+N_CHANNELS = len(CHANNEL_DETECTOR)
 N_LEVELS = 10  # distinct days of one customer within two weeks: 2 to 11
 
 # Actors.ints
@@ -76,15 +82,16 @@ BINS_LOW, BINS_HIGH, OUT_LOW, OUT_HIGH = range(5, 9)  # 48 quarter hours each
 OUT_EVENTS, OUT_CUSTOMERS = 9, 10
 BEST_BIN, BEST_BRANCH, FIRED, SAID_EVENTS, SAID_RECORDS, SAMPLED = range(11, 17)
 BEST_DRIP, BEST_SPAN, BEST_LEVEL, LEVELS, ACCOUNT_RULE, ACCOUNT_FACT = range(17, 23)
-BEST_STAT = 23  # one per detector; only those that count use it
-TODAY_N = BEST_STAT + N_DETECTORS  # events with a value, per field
+BEST_STAT = 23  # one per channel; only those that count use it
+LOUDEST = BEST_STAT + N_CHANNELS  # channel behind each detector's surprise
+TODAY_N = LOUDEST + N_DETECTORS  # events with a value, per field
 TODAY_NEW = TODAY_N + N_FIELDS  # values never seen before, per field
 COUNTS = TODAY_NEW + N_FIELDS
 N_DAY = COUNTS + N_STATS
 
-# Actors.surprise, one row per parity: raw and calibrated per detector
-RAW, CALIBRATED = 0, N_DETECTORS
-BEST_HOUR, SCORE, SAID_SCORE, OTHERS = range(2 * N_DETECTORS, 2 * N_DETECTORS + 4)
+# Actors.surprise, one row per parity: raw per channel, calibrated per detector
+RAW, CALIBRATED = 0, N_CHANNELS
+BEST_HOUR, SCORE, SAID_SCORE, OTHERS = range(CALIBRATED + N_DETECTORS, CALIBRATED + N_DETECTORS + 4)
 N_SURPRISE = OTHERS + 1
 
 # Actors.ring: one row each
@@ -129,13 +136,15 @@ class Arena(NamedTuple):
 class CustomerPairs(NamedTuple):
     """Actor × customer, by open addressing (key 0 = free): the days of the last 32.
 
-    Bit *i* of ``seen`` is set if the customer was looked at *i* days before ``last_day``.
+    Bit *i* of ``seen`` is set if the customer was looked at *i* days before ``last_day``,
+    bit *i* of ``served`` if there was a business reason on that day.
     """
 
     key: I64
     slot: I32
     last_day: I16
     seen: U32
+    served: U32
 
 
 class BranchPairs(NamedTuple):
@@ -210,6 +219,7 @@ def empty_customers(n_table: int) -> CustomerPairs:
         slot=np.zeros(n_table, dtype=np.int32),
         last_day=np.full(n_table, NO_DAY, dtype=np.int16),
         seen=np.zeros(n_table, dtype=np.uint32),
+        served=np.zeros(n_table, dtype=np.uint32),
     )
 
 

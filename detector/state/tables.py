@@ -84,6 +84,7 @@ def add_customer(pairs: CustomerPairs, counts: I64, cell: int, key: int, slot: i
     pairs.slot[cell] = slot
     pairs.last_day[cell] = NO_DAY
     pairs.seen[cell] = 0
+    pairs.served[cell] = 0
     counts[N_PAIRS] += 1
 
 
@@ -123,6 +124,7 @@ def move_customers(old: CustomerPairs, new: CustomerPairs, oldest_day_of_slot: I
             new.slot[target] = old.slot[cell]
             new.last_day[target] = old.last_day[cell]
             new.seen[target] = old.seen[cell]
+            new.served[target] = old.served[cell]
             n_kept += 1
     return n_kept
 
