@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import hashlib
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, date, datetime, timedelta, timezone
 from typing import Any
 
@@ -82,6 +82,7 @@ class Episodes:
         artifact_digest: str,
     ) -> Alert:
         """Open the episode of this actor's day, or give it its next version."""
+        found = _rounded(found)
         self.note_sample(found.user_hash, found.day, event_id)
         episode = self._episode(found.user_hash, found.day)
         episode.version += 1
@@ -92,7 +93,7 @@ class Episodes:
                 "alert_id": alert_id(user_id, found.day),
                 "version": episode.version,
                 "time": iso_time(time_ns, local),
-                "score": round(found.score, 4),
+                "score": found.score,
                 "severity": severity(found.score, policy),
                 "detector": found.fired[0],
                 "detectors": list(found.fired),
@@ -206,6 +207,25 @@ def _quantile(share: float, r: float, p: float) -> int:
     return high
 
 
+def _rounded(found: Detection) -> Detection:
+    """Round once, so that score, severity, evidence and text say the same figures."""
+    hours, branch = found.hours, found.branch
+    return replace(
+        found,
+        score=round(found.score, 4),
+        hours=replace(
+            hours, share=round(hours.share, 5), active_share=round(hours.active_share, 4)
+        ),
+        branch=replace(
+            branch,
+            expected=round(branch.expected, 3),
+            share=round(branch.share, 5),
+            peer_share=round(branch.peer_share, 5),
+            bank_share=round(branch.bank_share, 5),
+        ),
+    )
+
+
 def _contributions(found: Detection) -> list[dict[str, Any]]:
     ranked = sorted(zip(DETECTORS, found.surprises, strict=True), key=lambda pair: -pair[1])
     return [{"detector": name, "surprise": round(value, 2)} for name, value in ranked]
@@ -226,8 +246,8 @@ def _evidence(found: Detection, usual: tuple[int, int], peers: tuple[int, int]) 
             "window": "1d",
             "local_time": f"{found.hours.bin_index // 4:02d}:{found.hours.bin_index % 4 * 15:02d}",
             "rest_day": found.hours.rest_day,
-            "share_of_activity": round(found.hours.share, 5),
-            "share_of_such_days_worked": round(found.hours.active_share, 4),
+            "share_of_activity": found.hours.share,
+            "share_of_such_days_worked": found.hours.active_share,
             "observed": found.hours.n_events,
             "n_customers": found.hours.n_customers,
         },
@@ -235,10 +255,10 @@ def _evidence(found: Detection, usual: tuple[int, int], peers: tuple[int, int]) 
             "window": "1d",
             "branch": found.branch.branch,
             "observed": found.branch.n_customers,
-            "expected": round(found.branch.expected, 3),
-            "own_share_of_days": round(found.branch.share, 5),
-            "peer_share_of_days": round(found.branch.peer_share, 5),
-            "bank_share_of_days": round(found.branch.bank_share, 5),
+            "expected": found.branch.expected,
+            "own_share_of_days": found.branch.share,
+            "peer_share_of_days": found.branch.peer_share,
+            "bank_share_of_days": found.branch.bank_share,
         },
     }
     also = {name: parts[name] for name in found.fired[1:]}
