@@ -50,9 +50,7 @@ def write_artifact(
     Raises:
         ArtifactError: the folder exists and holds something else, or cannot be written.
     """
-    if folder.exists() and not _is_artifact(folder):
-        hint = "Name a new folder, or that of an artifact to replace"
-        raise ArtifactError("exists and is no artifact", where=str(folder), hint=hint)
+    refuse_foreign(folder)
     content = _npz(arrays)
     whole = {"format": FORMAT, "arrays_digest": _digest(content), **manifest}
     text = json.dumps(whole, indent=1, sort_keys=True, ensure_ascii=False).encode()
@@ -69,6 +67,17 @@ def write_artifact(
         what, hint = f"cannot be written ({error.strerror})", "Check path, rights and disk space"
         raise ArtifactError(what, where=str(folder), hint=hint) from None
     return Artifact(dict(arrays), whole, _digest(text))
+
+
+def refuse_foreign(folder: Path) -> None:
+    """Tell before the work is done that a folder will not be written over.
+
+    Raises:
+        ArtifactError: the folder exists and holds something else.
+    """
+    if folder.exists() and not _is_artifact(folder):
+        hint = "Name a new folder, or that of an artifact to replace"
+        raise ArtifactError("exists and is no artifact", where=str(folder), hint=hint)
 
 
 def _is_artifact(folder: Path) -> bool:

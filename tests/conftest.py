@@ -2,16 +2,19 @@
 
 from __future__ import annotations
 
+import io
 import os
-from collections.abc import Generator
+import sys
+from collections.abc import Callable, Generator
 from dataclasses import replace
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import pytest
 from hypothesis import HealthCheck, settings
 
 from detector.artifacts import Artifact
+from detector.cli.main import main
 from detector.fitting import fit
 from detector.hosts.events import decoded
 from detector.mapping import load_mapping
@@ -77,3 +80,28 @@ def quiet_artifact(tmp_path_factory: pytest.TempPathFactory) -> Artifact:
     policy = replace(policy, alerts=replace(policy.alerts, budget_per_day=0.2))
     arrays, manifest = fit(lambda: iter(batches), policy, load_reference(folder / "reference"))
     return Artifact(arrays, manifest, "quiet")
+
+
+class Done(NamedTuple):
+    """How a command ended."""
+
+    code: object
+    out: str
+    err: str
+
+
+Run = Callable[..., Done]
+
+
+@pytest.fixture
+def detector(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> Run:
+    """Run the command in this process; anything but an orderly exit fails the test."""
+
+    def run(*arguments: object, stdin: bytes = b"") -> Done:
+        monkeypatch.setattr(sys, "argv", ["detector", *map(str, arguments)])
+        monkeypatch.setattr(sys, "stdin", io.TextIOWrapper(io.BytesIO(stdin)))
+        with pytest.raises(SystemExit) as ended:
+            main()
+        return Done(ended.value.code, *capsys.readouterr())
+
+    return run

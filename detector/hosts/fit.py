@@ -9,7 +9,7 @@ from typing import Any
 
 import numpy as np
 
-from detector.artifacts import Artifact, write_artifact
+from detector.artifacts import Artifact, refuse_foreign, write_artifact
 from detector.columns import Coded, EventBatch
 from detector.errors import SourceError
 from detector.fitting import fit
@@ -43,6 +43,7 @@ def fit_artifact(options: FitOptions, progress: Progress | None = None) -> Artif
     if options.events == "-":
         hint = "The history is read twice: write it to a file first"
         raise SourceError("cannot be fitted from stdin", where="EVENTS", hint=hint)
+    refuse_foreign(options.output)
     policy, mapping = load_policy(options.policy), load_mapping(options.mapping)
     n_bytes = total_bytes(options.events) or 0
     passes = iter(range(2))
@@ -59,8 +60,10 @@ def fit_artifact(options: FitOptions, progress: Progress | None = None) -> Artif
             if len(batch):
                 yield batch
 
-    if next(iter(decoded(options.events, mapping, policy.limits.max_line_bytes)), None) is None:
-        raise SourceError("holds no events", where=options.events, hint="Give a history")
+    chunks = decoded(options.events, mapping, policy.limits.max_line_bytes)
+    if not any(len(before(chunk.batch, options.until_ns)) for chunk in chunks):
+        hint = "Check the mapping and --until; `detector replay --rejects FILE` tells why"
+        raise SourceError("holds no events to learn from", where=options.events, hint=hint)
     arrays, manifest = fit(batches, policy, load_reference(options.reference))
     return write_artifact(options.output, arrays, {**manifest, "mapping_digest": mapping.digest})
 
