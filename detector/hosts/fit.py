@@ -5,12 +5,11 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 
 from detector.artifacts import Artifact, refuse_foreign, write_artifact
-from detector.columns import Coded, EventBatch
+from detector.columns import EventBatch
 from detector.errors import SourceError
 from detector.fitting import fit
 from detector.hosts.events import decoded
@@ -72,16 +71,4 @@ def before(batch: EventBatch, until_ns: int | None) -> EventBatch:
     """Keep the events before an instant."""
     if until_ns is None or bool((batch.event_time_ns < until_ns).all()):
         return batch
-    rows = np.flatnonzero(batch.event_time_ns < until_ns)
-    kept: dict[str, Any] = {}
-    for name in EventBatch.__slots__:
-        column = getattr(batch, name)
-        if isinstance(column, Coded):
-            kept[name] = Coded(column.codes[rows], column.values)
-        elif isinstance(column, np.ndarray):
-            kept[name] = column[rows]
-        elif isinstance(column, list):
-            kept[name] = [column[row] for row in rows.tolist()]
-        else:
-            kept[name] = column
-    return EventBatch(**kept)
+    return batch.take(np.flatnonzero(batch.event_time_ns < until_ns))
