@@ -71,8 +71,8 @@ def decode(
     (1, 'not_json', 's:2')
     """
     if loose or not is_plain_mapping(mapping):
-        numbers = range(first_line, first_line + len(lines))
-        return _decode_carefully(lines, numbers, mapping, bounds, source, loose=loose)
+        numbered = list(enumerate(lines, first_line))
+        return decode_carefully(numbered, mapping, bounds, source, loose=loose)
     plain = decode_plain(
         lines,
         mapping,
@@ -82,31 +82,23 @@ def decode(
     )
     if not plain.left_over.size:
         return plain.table.batch(list(lines), source, plain.rows + first_line), []
-    left_over = plain.left_over.tolist()
-    odd, rejects = _decode_carefully(
-        [lines[row] for row in left_over],
-        [first_line + row for row in left_over],
-        mapping,
-        bounds,
-        source,
-        loose=False,
-    )
+    numbered = [(first_line + row, lines[row]) for row in plain.left_over.tolist()]
+    odd, rejects = decode_carefully(numbered, mapping, bounds, source, loose=False)
     raw = [lines[row] for row in plain.rows.tolist()]
     return in_line_order(plain.table.batch(raw, source, plain.rows + first_line), odd), rejects
 
 
-def _decode_carefully(
-    lines: Sequence[bytes],
-    numbers: Sequence[int],
+def decode_carefully(
+    numbered: Sequence[tuple[int, bytes]],
     mapping: Mapping,
     bounds: Bounds,
     source: str,
     *,
     loose: bool,
 ) -> tuple[EventBatch, list[Reject]]:
-    """Decode lines value by value; the only place that rejects."""
+    """Decode lines, given with their numbers, value by value; the only place that rejects."""
     rejects: list[tuple[int, Reject]] = []
-    rows = _parse(lines, numbers, bounds, source, rejects)
+    rows = _parse(numbered, bounds, source, rejects)
     columns = {
         name: column_of(name, mapping.rules.get(name), rows, bounds, loose=loose) for name in FIELDS
     }
@@ -136,8 +128,7 @@ def _table(columns: dict[str, list[Any]]) -> Table:
 
 
 def _parse(
-    lines: Sequence[bytes],
-    line_numbers: Sequence[int],
+    numbered: Sequence[tuple[int, bytes]],
     bounds: Bounds,
     source: str,
     rejects: list[tuple[int, Reject]],
@@ -146,7 +137,7 @@ def _parse(
     rows = Rows([], [], [])
     documents, raw, numbers = rows.documents, rows.raw, rows.numbers
     loads, limit = orjson.loads, bounds.max_line_bytes
-    for number, line in zip(line_numbers, lines, strict=True):
+    for number, line in numbered:
         try:
             document = loads(line)
             plain = (

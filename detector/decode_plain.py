@@ -12,7 +12,8 @@ from numpy.typing import NDArray
 from detector.columns import Coded
 from detector.decode_columns import CODED, Ids, IdSpans, IdTexts, Table
 from detector.decode_fields import all_fine, checked_text, translated
-from detector.decode_scan import ABSENT, INTEGER, Scan, scan
+from detector.decode_scan import Scan, scan
+from detector.decode_tokens import ABSENT, INTEGER
 from detector.decode_values import check_ids, code_spans, read_counts, read_times
 from detector.events import COUNT, FIELDS, ID, REQUIRED, TIME
 from detector.mapping import Mapping, Rule

@@ -6,7 +6,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from detector.compiled import kernel
-from detector.decode_scan import ABSENT, INTEGER, NULL, ODD_TEXT, TEXT, same_bytes
+from detector.decode_tokens import ABSENT, INTEGER, NULL, ODD_TEXT, TEXT, same_bytes
 from detector.events import MAX_COUNT, MAX_TEXT
 from detector.hashing import BASIS, finish_hash, hash_bytes
 from detector.state.layout import I32, I64, U8

@@ -14,7 +14,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from detector.columns import Coded, EventBatch, Reject, Texts
-from detector.decode import _decode_carefully, decode
+from detector.decode import decode, decode_carefully
 from detector.decode_plain import decode_plain
 from detector.mapping import Mapping, Rule, load_mapping
 from tests.conftest import ROOT
@@ -71,8 +71,7 @@ def facts(found: tuple[EventBatch, list[Reject]]) -> tuple[Any, ...]:
 def both(lines: Sequence[bytes], mapping: Mapping) -> tuple[tuple[Any, ...], tuple[Any, ...]]:
     """Decode in the usual way, and every line carefully."""
     usual = decode(lines, mapping, BOUNDS, source="s", first_line=5)
-    numbers = range(5, 5 + len(lines))
-    careful = _decode_carefully(lines, numbers, mapping, BOUNDS, "s", loose=False)
+    careful = decode_carefully(list(enumerate(lines, 5)), mapping, BOUNDS, "s", loose=False)
     return facts(usual), facts(careful)
 
 
