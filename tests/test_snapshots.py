@@ -152,7 +152,7 @@ def saved(tmp_path: Path) -> ReplayOptions:
     return options
 
 
-@pytest.mark.parametrize("position", [0, 1, 4_000, -1])
+@pytest.mark.parametrize("position", [0, 1, 40, -1])
 def test_a_flipped_byte_in_a_saved_page_is_refused(position: int, saved: ReplayOptions) -> None:
     """SQLite itself does not notice; a wrong baseline would score for weeks."""
     database = Path(saved.events).with_name("a.db")
