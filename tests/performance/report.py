@@ -63,7 +63,7 @@ def rows_of(found: Numbers, size: Size) -> list[Row]:
         number("replay against the usual loop", "times_usual", "{:.1f} ×", 3.0, least=True),
         rate("decode alone", "decode_s"),
         rate("step alone, the same file", "step_s", 1_000_000),
-        rate(f"step alone, {few:,} users at random", f"crowd_{few}_s", None, crowd),
+        rate(f"step alone, {few:,} users at random", f"crowd_{few}_s", 1_000_000, crowd),
         rate(f"step alone, {many:,} users at random", f"crowd_{many}_s", None, crowd),
         number("many users against few: slower", "times_slower", "{:.1f} ×", 4.0, least=False),
         number("state per active user", "state_bytes", "{:,.0f} bytes", 3_072.0, least=False),
