@@ -1,15 +1,17 @@
-# The four commands: make demo, make test, make bench, make clean.
+# `make help` lists the commands; each installs what it needs first.
 
 PYTHON ?= python3
 BIN := .venv/bin
 STAMP := .venv/.installed
 
-.PHONY: help demo test check bench constraints clean
+.PHONY: help demo test check bench golden constraints clean
 
 help:
 	@echo "make demo         simulate a bank, fit, replay, show what was found"
 	@echo "make test         install what the tests need, run everything, one summary"
+	@echo "make check        only what needs no test run: lint, format, types, layers"
 	@echo "make bench        throughput and memory, as ratios in one run"
+	@echo "make golden       write the golden alerts anew, after a change that moves scores"
 	@echo "make constraints  pin the newest versions pyproject.toml allows"
 	@echo "make clean        remove everything made here"
 
@@ -36,6 +38,10 @@ check: $(STAMP)-dev
 
 bench: $(STAMP)
 	@$(BIN)/python tests/performance/bench.py
+
+golden: $(STAMP)
+	@$(BIN)/python -m tests.golden.regenerate
+	@echo "look at the difference; moved scores need a line in CHANGELOG.md"
 
 constraints:
 	$(BIN)/python -m pip install --quiet pip-tools

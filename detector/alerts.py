@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import hashlib
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, date, datetime, timedelta, timezone
 from typing import Any
 
@@ -82,6 +82,7 @@ class Episodes:
         artifact_digest: str,
     ) -> Alert:
         """Open the episode of this actor's day, or give it its next version."""
+        found = _rounded(found)
         self.note_sample(found.user_hash, found.day, event_id)
         episode = self._episode(found.user_hash, found.day)
         episode.version += 1
@@ -91,7 +92,7 @@ class Episodes:
                 "alert_id": alert_id(user_id, found.day),
                 "version": episode.version,
                 "time": iso_time(time_ns, local),
-                "score": round(found.score, 4),
+                "score": found.score,
                 "severity": severity(found.score, policy),
                 "detector": found.fired[0],
                 "detectors": list(found.fired),
@@ -165,6 +166,31 @@ def severity(score: float, policy: Policy) -> str:
         if score >= cut:
             name = cut_name
     return name
+
+
+def _rounded(found: Detection) -> Detection:
+    """Round once, so that score, severity, evidence and text say the same figures."""
+    hours, branch = found.hours, found.branch
+    return replace(
+        found,
+        score=round(found.score, 4),
+        hours=replace(
+            hours, share=round(hours.share, 5), active_share=round(hours.active_share, 4)
+        ),
+        branch=replace(
+            branch,
+            expected=round(branch.expected, 3),
+            share=round(branch.share, 5),
+            peer_share=round(branch.peer_share, 5),
+            bank_share=round(branch.bank_share, 5),
+        ),
+        drip=replace(found.drip, peer_expected=round(found.drip.peer_expected, 1)),
+        repeat=replace(
+            found.repeat,
+            own_rate=round(found.repeat.own_rate, 5),
+            peer_rate=round(found.repeat.peer_rate, 5),
+        ),
+    )
 
 
 def _contributions(found: Detection) -> list[dict[str, Any]]:

@@ -7,8 +7,10 @@ import io
 import json
 import os
 import shutil
+import struct
 import tempfile
 import zipfile
+import zlib
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -23,6 +25,11 @@ from detector.errors import ArtifactError
 FORMAT = "audit-anomaly-artifact-1"
 _MAX_BYTES = 2_000_000_000
 _ARRAYS, _MANIFEST = "arrays.npz", "manifest.json"
+# a zip may be cut, squeezed in a way or locked with a password nobody here knows, or claim any size
+_UNREADABLE = (
+    ValueError, OSError, EOFError, KeyError, SyntaxError, RuntimeError, MemoryError,
+    OverflowError, struct.error, zlib.error, zipfile.BadZipFile,
+)  # fmt: skip
 _REMEDY = "Fit it again, or fetch an unchanged copy"
 
 
@@ -41,23 +48,43 @@ def write_artifact(
     """Write an artifact folder as a whole or not at all; equal content gives equal bytes.
 
     Raises:
-        ArtifactError: the folder exists and holds something else.
+        ArtifactError: the folder exists and holds something else, or cannot be written.
     """
-    if folder.exists() and not (folder / _MANIFEST).exists():
-        hint = "Name a new folder, or that of an artifact to replace"
-        raise ArtifactError("exists and is no artifact", where=str(folder), hint=hint)
-    folder.parent.mkdir(parents=True, exist_ok=True)
+    refuse_foreign(folder)
     content = _npz(arrays)
     whole = {"format": FORMAT, "arrays_digest": _digest(content), **manifest}
     text = json.dumps(whole, indent=1, sort_keys=True, ensure_ascii=False).encode()
-    draft = Path(tempfile.mkdtemp(prefix=f".{folder.name}.", dir=folder.parent))
-    (draft / _ARRAYS).write_bytes(content)
-    (draft / _MANIFEST).write_bytes(text)
-    draft.chmod(0o755)
-    if folder.exists():
-        shutil.rmtree(folder)
-    os.replace(draft, folder)  # noqa: PTH105  atomic; Path.replace is the same call
+    try:
+        folder.parent.mkdir(parents=True, exist_ok=True)
+        draft = Path(tempfile.mkdtemp(prefix=f".{folder.name}.", dir=folder.parent))
+        (draft / _ARRAYS).write_bytes(content)
+        (draft / _MANIFEST).write_bytes(text)
+        draft.chmod(0o755)
+        if folder.exists():
+            shutil.rmtree(folder)
+        os.replace(draft, folder)  # noqa: PTH105  atomic; Path.replace is the same call
+    except OSError as error:
+        what, hint = f"cannot be written ({error.strerror})", "Check path, rights and disk space"
+        raise ArtifactError(what, where=str(folder), hint=hint) from None
     return Artifact(dict(arrays), whole, _digest(text))
+
+
+def refuse_foreign(folder: Path) -> None:
+    """Tell before the work is done that a folder will not be written over.
+
+    Raises:
+        ArtifactError: the folder exists and holds something else.
+    """
+    if folder.exists() and not _is_artifact(folder):
+        hint = "Name a new folder, or that of an artifact to replace"
+        raise ArtifactError("exists and is no artifact", where=str(folder), hint=hint)
+
+
+def _is_artifact(folder: Path) -> bool:
+    """Tell whether a folder holds an artifact and nothing that would be lost with it."""
+    return folder.is_dir() and {_MANIFEST} <= {p.name for p in folder.iterdir()} <= {
+        _MANIFEST, _ARRAYS,
+    }  # fmt: skip
 
 
 def read_artifact(folder: Path) -> Artifact:
@@ -70,7 +97,7 @@ def read_artifact(folder: Path) -> Artifact:
     try:
         manifest = json.loads(text)
         found = manifest["format"]
-    except (ValueError, TypeError, KeyError):
+    except (ValueError, TypeError, KeyError, RecursionError):
         raise ArtifactError("is no manifest", where=str(folder / _MANIFEST), hint=_REMEDY) from None
     if found != FORMAT:
         what = f"has format {found!r}, expected {FORMAT!r}"
@@ -78,9 +105,8 @@ def read_artifact(folder: Path) -> Artifact:
     if manifest.get("arrays_digest") != _digest(content):
         raise ArtifactError("has changed since it was fitted", where=str(folder), hint=_REMEDY)
     try:
-        with np.load(io.BytesIO(content), allow_pickle=False) as archive:
-            arrays = {name: archive[name] for name in archive.files}
-    except (ValueError, OSError, zipfile.BadZipFile):
+        arrays = _arrays(content)
+    except _UNREADABLE:
         raise ArtifactError("cannot be read", where=str(folder / _ARRAYS), hint=_REMEDY) from None
     return Artifact(arrays, manifest, _digest(text))
 
@@ -99,6 +125,14 @@ def _bytes(path: Path) -> bytes:
 
 def _digest(content: bytes) -> str:
     return hashlib.blake2b(content, digest_size=16).hexdigest()
+
+
+def _arrays(content: bytes) -> dict[str, NDArray[np.generic]]:
+    """Read what ``_npz`` wrote; whatever else it may be ends in one of ``_UNREADABLE``."""
+    if content[:2] != b"PK":
+        raise ValueError("no zip")
+    with np.load(io.BytesIO(content), allow_pickle=False) as archive:
+        return {name: archive[name] for name in archive.files}
 
 
 def _npz(arrays: Mapping[str, NDArray[np.generic]]) -> bytes:

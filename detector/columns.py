@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from typing import Any, overload
 
 import numpy as np
 from numpy.typing import NDArray
@@ -23,6 +25,55 @@ class Coded:
         """Return the text of one row, None where it is missing."""
         code = int(self.codes[row])
         return None if code < 0 else self.values[code]
+
+
+class Texts(Sequence[str]):
+    """n texts that are cut out of ASCII bytes only when asked for.
+
+    Args:
+        content: the bytes.
+        start: (n,) first byte of each text.
+        stop: (n,) end of each text.
+
+    >>> texts = Texts(b"u1u22", np.array([0, 2]), np.array([2, 5]))
+    >>> texts[1], list(texts), texts == ["u1", "u22"]
+    ('u22', ['u1', 'u22'], True)
+    """
+
+    __slots__ = ("_content", "_start", "_stop")
+
+    def __init__(self, content: bytes, start: NDArray[np.int64], stop: NDArray[np.int64]) -> None:
+        self._content, self._start, self._stop = content, start, stop
+
+    def __len__(self) -> int:
+        """Number of texts."""
+        return self._start.size
+
+    @overload
+    def __getitem__(self, row: int) -> str: ...
+    @overload
+    def __getitem__(self, row: slice) -> Texts: ...
+    def __getitem__(self, row: int | slice) -> str | Texts:
+        """Return one text, or some."""
+        if isinstance(row, slice):
+            return Texts(self._content, self._start[row], self._stop[row])
+        return self._content[self._start[row] : self._stop[row]].decode("ascii")
+
+    def __iter__(self) -> Iterator[str]:
+        """Yield the texts."""
+        content = self._content
+        for start, stop in zip(self._start.tolist(), self._stop.tolist(), strict=True):
+            yield content[start:stop].decode("ascii")
+
+    def __eq__(self, other: object) -> bool:
+        """Compare with any sequence of texts."""
+        return isinstance(other, Sequence) and list(self) == list(other)
+
+    __hash__ = None  # type: ignore[assignment]
+
+    def take(self, rows: NDArray[np.int64]) -> Texts:
+        """Keep some rows."""
+        return Texts(self._content, self._start[rows], self._stop[rows])
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,8 +107,8 @@ class EventBatch:
     channel: Coded
     ticket_id: Coded
     purpose: Coded
-    event_ids: list[str]
-    user_ids: list[str]
+    event_ids: Sequence[str]
+    user_ids: Sequence[str]
     raw: list[bytes]
     source: str
     line_numbers: NDArray[np.int64]
@@ -65,6 +116,23 @@ class EventBatch:
     def __len__(self) -> int:
         """Number of events."""
         return len(self.event_ids)
+
+    def take(self, rows: NDArray[np.int64]) -> EventBatch:
+        """Keep some rows, in this order."""
+        kept: dict[str, Any] = {}
+        for name in self.__slots__:
+            column = getattr(self, name)
+            if isinstance(column, Coded):
+                kept[name] = Coded(column.codes[rows], column.values)
+            elif isinstance(column, np.ndarray):
+                kept[name] = column[rows]
+            elif isinstance(column, Texts):
+                kept[name] = column.take(rows)
+            elif isinstance(column, list):
+                kept[name] = [column[row] for row in rows.tolist()]
+            else:
+                kept[name] = column
+        return EventBatch(**kept)
 
 
 @dataclass(frozen=True, slots=True)

@@ -9,11 +9,12 @@ from typing import Any
 import numpy as np
 import orjson
 
-from detector.columns import Coded, EventBatch, Reject
-from detector.decode_fields import Column, column_of
+from detector.columns import EventBatch, Reject
+from detector.decode_columns import IdTexts, Table, coded, in_line_order
+from detector.decode_fields import column_of
 from detector.decode_json import load_line
-from detector.events import FIELDS
-from detector.hashing import hash_strings, trailing_numbers
+from detector.decode_plain import decode_plain, is_plain_mapping
+from detector.events import COUNT, FIELDS, ID, TIME
 from detector.mapping import Mapping
 
 
@@ -69,34 +70,74 @@ def decode(
     >>> len(batch), rejects[0].reason, rejects[0].where
     (1, 'not_json', 's:2')
     """
+    if loose or not is_plain_mapping(mapping):
+        numbered = list(enumerate(lines, first_line))
+        return decode_carefully(numbered, mapping, bounds, source, loose=loose)
+    plain = decode_plain(
+        lines,
+        mapping,
+        time_bounds_ns=(bounds.not_before_ns, bounds.not_after_ns),
+        max_line_bytes=bounds.max_line_bytes,
+        first_line=first_line,
+    )
+    if not plain.left_over.size:
+        return plain.table.batch(list(lines), source, plain.rows + first_line), []
+    numbered = [(first_line + row, lines[row]) for row in plain.left_over.tolist()]
+    odd, rejects = decode_carefully(numbered, mapping, bounds, source, loose=False)
+    raw = [lines[row] for row in plain.rows.tolist()]
+    return in_line_order(plain.table.batch(raw, source, plain.rows + first_line), odd), rejects
+
+
+def decode_carefully(
+    numbered: Sequence[tuple[int, bytes]],
+    mapping: Mapping,
+    bounds: Bounds,
+    source: str,
+    *,
+    loose: bool,
+) -> tuple[EventBatch, list[Reject]]:
+    """Decode lines, given with their numbers, value by value; the only place that rejects."""
     rejects: list[tuple[int, Reject]] = []
-    rows = _parse(lines, bounds, source, first_line, rejects)
+    rows = _parse(numbered, bounds, source, rejects)
     columns = {
         name: column_of(name, mapping.rules.get(name), rows, bounds, loose=loose) for name in FIELDS
     }
     for row, (reason, name) in rows.bad.items():
         number = rows.numbers[row]
         rejects.append((number, Reject(reason, f"{source}:{number}", name, rows.raw[row])))
-    if rows.bad:
-        keep = [row for row in range(len(rows.raw)) if row not in rows.bad]
-        columns = {name: column.take(keep) for name, column in columns.items()}
-        rows = Rows([], [rows.raw[i] for i in keep], [rows.numbers[i] for i in keep])
     rejects.sort(key=lambda pair: pair[0])
-    return _batch(columns, rows, source), [reject for _, reject in rejects]
+    table, raw, kept_numbers = _table(columns), rows.raw, np.array(rows.numbers, dtype=np.int64)
+    if rows.bad:
+        keep = np.array([row for row in range(len(raw)) if row not in rows.bad], dtype=np.int64)
+        table, kept_numbers = table.take(keep), kept_numbers[keep]
+        raw = [raw[row] for row in keep.tolist()]
+    return table.batch(raw, source, kept_numbers), [reject for _, reject in rejects]
+
+
+def _table(columns: dict[str, list[Any]]) -> Table:
+    """Give checked values the form of their kind."""
+    table = Table({}, {}, {})
+    for name, values in columns.items():
+        if FIELDS[name] == ID:
+            table.ids[name] = IdTexts([value or "" for value in values])
+        elif FIELDS[name] in (COUNT, TIME):
+            table.numbers[name] = np.array(values, dtype=np.int64)
+        else:
+            table.coded[name] = coded(values)
+    return table
 
 
 def _parse(
-    lines: Sequence[bytes],
+    numbered: Sequence[tuple[int, bytes]],
     bounds: Bounds,
     source: str,
-    first_line: int,
     rejects: list[tuple[int, Reject]],
 ) -> Rows:
     """Parse JSON; what is no object is rejected here."""
     rows = Rows([], [], [])
     documents, raw, numbers = rows.documents, rows.raw, rows.numbers
     loads, limit = orjson.loads, bounds.max_line_bytes
-    for number, line in enumerate(lines, first_line):
+    for number, line in numbered:
         try:
             document = loads(line)
             plain = (
@@ -118,48 +159,3 @@ def _parse(
         raw.append(line)
         numbers.append(number)
     return rows
-
-
-def _batch(columns: dict[str, Column], rows: Rows, source: str) -> EventBatch:
-    """Put the columns together; all values have been checked."""
-    systems = columns["system"].coded()
-    event_ids = columns["event_id"].texts()
-    customer_ids = columns["customer_id"].texts()
-    return EventBatch(
-        event_time_ns=columns["event_time"].numbers(),
-        event_hash=_event_hash(systems, event_ids),
-        user_hash=hash_strings(columns["user_id"].texts()),
-        customer_hash=hash_strings(customer_ids),
-        customer_number=trailing_numbers(customer_ids),
-        record_count=columns["record_count"].numbers(),
-        user_role=columns["user_role"].coded(),
-        user_branch=columns["user_branch"].coded(),
-        record_branch=columns["record_branch"].coded(),
-        account_type=columns["account_type"].coded(),
-        system=systems,
-        action=columns["action"].coded(),
-        data_class=columns["data_class"].coded(),
-        outcome=columns["outcome"].coded(),
-        device_id=columns["device_id"].coded(),
-        source_ip=columns["source_ip"].coded(),
-        session_id=columns["session_id"].coded(),
-        channel=columns["channel"].coded(),
-        ticket_id=columns["ticket_id"].coded(),
-        purpose=columns["purpose"].coded(),
-        event_ids=event_ids,
-        user_ids=columns["user_id"].texts(),
-        raw=rows.raw,
-        source=source,
-        line_numbers=np.array(rows.numbers, dtype=np.int64),
-    )
-
-
-def _event_hash(systems: Coded, event_ids: list[str]) -> np.ndarray[Any, np.dtype[np.int64]]:
-    """Hash system and event id together: ids are unique per system only."""
-    values = [*systems.values, ""]
-    if len(values) <= 2 and (systems.codes == systems.codes[:1]).all():
-        prefix = values[int(systems.codes[0])] if event_ids else ""
-        return hash_strings([f"{prefix}\x1f{event_id}" for event_id in event_ids])
-    names = [values[code] for code in systems.codes.tolist()]
-    pairs = zip(names, event_ids, strict=True)
-    return hash_strings([f"{name}\x1f{event_id}" for name, event_id in pairs])

@@ -7,13 +7,8 @@ looked at value by value.
 from __future__ import annotations
 
 import hashlib
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-import numpy as np
-from numpy.typing import NDArray
-
-from detector.columns import Coded
 from detector.events import (
     CHOICES,
     COUNT,
@@ -36,51 +31,23 @@ _OPTIONAL_TEXT = {str, type(None)}
 _UNSHOWABLE = frozenset({"text_too_long", "bad_characters"})
 
 
-@dataclass(frozen=True, slots=True)
-class Column:
-    """Checked values of one field: texts or None, or numbers."""
-
-    values: list[Any]
-
-    def take(self, rows: list[int]) -> Column:
-        """Keep only some rows."""
-        return Column([self.values[row] for row in rows])
-
-    def texts(self) -> list[str]:
-        """Return texts, empty where missing."""
-        if None in self.values:
-            return [value or "" for value in self.values]
-        return self.values
-
-    def numbers(self) -> NDArray[np.int64]:
-        """Return (n,) int64."""
-        return np.array(self.values, dtype=np.int64)
-
-    def coded(self) -> Coded:
-        """Return a dictionary-coded column; codes in order of first appearance."""
-        seen = dict.fromkeys(self.values)
-        seen.pop(None, None)
-        codes: dict[str | None, int] = {value: code for code, value in enumerate(seen)}
-        codes[None] = -1
-        column = np.fromiter(map(codes.__getitem__, self.values), np.int32, len(self.values))
-        return Coded(column, tuple(seen))
-
-
-def column_of(name: str, rule: Rule | None, rows: Rows, bounds: Bounds, *, loose: bool) -> Column:
+def column_of(
+    name: str, rule: Rule | None, rows: Rows, bounds: Bounds, *, loose: bool
+) -> list[Any]:
     """Take one field out of all documents; wrong values are noted in ``rows.bad``."""
     kind = FIELDS[name]
     if rule is None:
-        return Column([1 if kind == COUNT else None] * len(rows.documents))
+        return [1 if kind == COUNT else None] * len(rows.documents)
     values = _raw_values(rule, rows)
     if loose:
         values = [None if value == "" else value for value in values]
     if rule.enum is not None or rule.default is not None:
-        values = [_translated(value, rule) for value in values]
+        values = [translated(value, rule) for value in values]
     if kind == TIME:
-        return Column(_times(name, values, rule, rows, bounds))
+        return _times(name, values, rule, rows, bounds)
     if kind == COUNT:
-        return Column(_counts(name, values, rule, rows, loose=loose))
-    return Column(_texts(name, values, rule, rows))
+        return _counts(name, values, rule, rows, loose=loose)
+    return _texts(name, values, rule, rows)
 
 
 def _raw_values(rule: Rule, rows: Rows) -> list[Any]:
@@ -115,7 +82,8 @@ def _joined(document: dict[str, Any], rule: Rule) -> str | None:
     return rule.separator.join(texts) or None
 
 
-def _translated(value: Any, rule: Rule) -> Any:
+def translated(value: Any, rule: Rule) -> Any:
+    """Apply a rule's ``enum`` and ``default``."""
     if rule.enum is not None and isinstance(value, str):
         value = rule.enum.get(value, value if rule.default is None else None)
     return rule.default if value is None else value
@@ -131,12 +99,12 @@ def _texts(name: str, values: list[Any], rule: Rule, rows: Rows) -> list[Any]:
     kinds = set(map(type, values))
     if kinds <= _OPTIONAL_TEXT:
         distinct = values if FIELDS[name] == ID else list(dict.fromkeys(values))
-        if _all_fine(name, distinct, missing_ok=name not in REQUIRED):
+        if all_fine(name, distinct, missing_ok=name not in REQUIRED):
             return values
     return [_text(name, value, row, rule, rows) for row, value in enumerate(values)]
 
 
-def _all_fine(name: str, values: list[Any], *, missing_ok: bool) -> bool:
+def all_fine(name: str, values: list[Any], *, missing_ok: bool) -> bool:
     """Check a whole column of texts at once."""
     texts = values
     if None in values:
@@ -158,14 +126,24 @@ def _text(name: str, value: Any, row: int, rule: Rule, rows: Rows) -> str | None
     """Check one text; None where it is missing or refused."""
     if isinstance(value, int) and not isinstance(value, bool) and FIELDS[name] in {ID, NOTE}:
         value = str(value)
-    reason = _fault(name, value)
-    if reason in _UNSHOWABLE and FIELDS[name] == NOTE:
-        return _stand_in(value)
+    text, reason = checked_text(name, value)
     if reason:
         _refuse(rows, row, reason, name, rule)
+    return text
+
+
+def checked_text(name: str, value: Any) -> tuple[str | None, str]:
+    """Return the text of a field, None if missing or refused, and the reason to refuse it.
+
+    >>> checked_text("data_class", "secret"), checked_text("outcome", "perhaps")
+    (('C3', ''), (None, 'unknown_value'))
+    """
+    reason = _fault(name, value)
+    if reason in _UNSHOWABLE and FIELDS[name] == NOTE:
+        return _stand_in(value), ""
     if reason or not value:
-        return None
-    return str(CHOICES[name][value] if name in CHOICES else value)
+        return None, reason
+    return str(CHOICES[name][value] if name in CHOICES else value), ""
 
 
 def _stand_in(text: str) -> str:
@@ -239,11 +217,13 @@ def _times(name: str, values: list[Any], rule: Rule, rows: Rows, bounds: Bounds)
 
 
 def _fast_times(values: list[Any], rule: Rule) -> list[int]:
-    if set(map(type, values)) != {str} or "iso8601" not in rule.formats:
-        return [NOT_A_TIME] * len(values)
-    if not "".join(values).isascii() or max(map(len, values)) > MAX_TEXT:
-        return [NOT_A_TIME] * len(values)
-    return list(parse_iso(values).tolist())
+    """Parse the common form; each value for itself, whatever its neighbours look like."""
+    times = [NOT_A_TIME] * len(values)
+    if "iso8601" in rule.formats:
+        fit = [row for row, value in enumerate(values) if type(value) is str and value.isascii()]
+        for row, time_ns in zip(fit, parse_iso([values[i] for i in fit]).tolist(), strict=True):
+            times[row] = time_ns
+    return times
 
 
 def _time(name: str, value: Any, row: int, rule: Rule, rows: Rows) -> int:

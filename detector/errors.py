@@ -19,6 +19,10 @@ class LocatedError(DetectorError):
         self.where = where
 
 
+class OptionError(LocatedError):
+    """An option or a setting of the environment is wrong."""
+
+
 class MappingError(LocatedError):
     """A mapping file is wrong. Raised at start-up, never while decoding."""
 

@@ -104,24 +104,33 @@ def _read_truth(path: Path) -> tuple[date, int, list[Incident]]:
         if path.stat().st_size > _MAX_TRUTH_BYTES:
             raise SourceError("is too large", where=str(path), hint="Limit: 1 GB")
         content = orjson.loads(path.read_bytes())
-        incidents = [
-            Incident(
-                str(entry["kind"]),
-                frozenset(entry["users"]),
-                date.fromisoformat(entry["start"]),
-                date.fromisoformat(entry["end"]),
-            )
-            for entry in content["incidents"]
-        ]
-        return date.fromisoformat(content["first_scored_day"]), int(content["days"]), incidents
+        incidents = [_incident(entry) for entry in content["incidents"]]
+        return *_period(content), incidents
     except OSError as error:
         what = f"cannot be read ({error.strerror})"
         raise SourceError(what, where=str(path), hint="Check path and rights") from None
-    except (ValueError, KeyError, TypeError) as error:
+    except (ValueError, KeyError, TypeError, OverflowError) as error:
         hint = "`detector simulate` writes a truth file"
         raise SourceError(
             f"is no truth file ({type(error).__name__})", where=str(path), hint=hint
         ) from None
+
+
+def _period(content: dict[str, Any]) -> tuple[date, int]:
+    """Read first day and number of days; the last day must be a date too."""
+    first_day, n_days = date.fromisoformat(content["first_scored_day"]), int(content["days"])
+    if n_days < 0 or date.max - first_day < timedelta(days=n_days):
+        raise ValueError("days")
+    return first_day, n_days
+
+
+def _incident(entry: dict[str, Any]) -> Incident:
+    """Read one entry of the truth file; a wrong one raises what JSON values raise."""
+    users = entry["users"]
+    first, last = date.fromisoformat(entry["start"]), date.fromisoformat(entry["end"])
+    if not isinstance(users, list) or first > last:
+        raise ValueError("incident")
+    return Incident(str(entry["kind"]), frozenset(users), first, last)
 
 
 def _ranked_days(path: Path, first_day: date, n_days: int) -> dict[date, list[tuple[str, str]]]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any
 
 from scipy.special import betainc
@@ -69,29 +70,9 @@ def evidence_of(found: Detection) -> dict[str, Any]:
 
 def _numbers(name: str, found: Detection) -> dict[str, Any]:
     """Return one detector's numbers, rounded for people."""
-    if name == "off_hours":
-        return _hours(found)
-    if name == "cross_branch":
-        return _branch(found)
-    if name == "unfamiliar":
-        news = found.unfamiliar.new_values
-        return {
-            "window": "1d",
-            "observed": sum(news.values()),
-            "new_values": dict(news),
-            "likelihood_ratio_log10": round(found.unfamiliar.likelihood, 2),
-        }
-    if name == "slow_drip":
-        return _drip(found)
-    if name == "repeat_target":
-        return {
-            "window": "14d",
-            "observed": found.repeat.n_days,
-            "expected": round(found.repeat.own_rate, 5),
-            "peer_expected": round(found.repeat.peer_rate, 5),
-        }
-    if name == "account" and (found.account.rule is not None or name not in found.counts):
-        return {"window": "1d", "rule": found.account.rule, "observed": found.account.n_days}
+    special = _SPECIAL.get(name)
+    if special is not None and (name != "account" or found.account.rule is not None):
+        return special(found)
     if name in found.counts:
         return _count(found.counts[name])
     return {"window": "1d", "observed": found.n_events}
@@ -115,8 +96,8 @@ def _hours(found: Detection) -> dict[str, Any]:
         "window": "1d",
         "local_time": clock_of(hours.bin_index),
         "rest_day": hours.rest_day,
-        "share_of_activity": round(hours.share, 5),
-        "share_of_such_days_worked": round(hours.active_share, 4),
+        "share_of_activity": hours.share,
+        "share_of_such_days_worked": hours.active_share,
         "observed": hours.n_events,
         "n_customers": hours.n_customers,
     }
@@ -128,10 +109,10 @@ def _branch(found: Detection) -> dict[str, Any]:
         "window": "1d",
         "branch": branch.branch,
         "observed": branch.n_customers,
-        "expected": round(branch.expected, 3),
-        "own_share_of_days": round(branch.share, 5),
-        "peer_share_of_days": round(branch.peer_share, 5),
-        "bank_share_of_days": round(branch.bank_share, 5),
+        "expected": branch.expected,
+        "own_share_of_days": branch.share,
+        "peer_share_of_days": branch.peer_share,
+        "bank_share_of_days": branch.bank_share,
     }
 
 
@@ -144,5 +125,38 @@ def _drip(found: Detection) -> dict[str, Any]:
         "observed": drip.observed,
         "expected": round(drip.expected, 1),
         "usual_range": list(usual_range(drip.expected, drip.dispersion)),
-        "peer_expected": round(drip.peer_expected, 1),
+        "peer_expected": drip.peer_expected,
     }
+
+
+def _unfamiliar(found: Detection) -> dict[str, Any]:
+    news = found.unfamiliar.new_values
+    return {
+        "window": "1d",
+        "observed": sum(news.values()),
+        "new_values": dict(news),
+        "likelihood_ratio_log10": round(found.unfamiliar.likelihood, 2),
+    }
+
+
+def _repeat(found: Detection) -> dict[str, Any]:
+    return {
+        "window": "14d",
+        "observed": found.repeat.n_days,
+        "expected": found.repeat.own_rate,
+        "peer_expected": found.repeat.peer_rate,
+    }
+
+
+def _account(found: Detection) -> dict[str, Any]:
+    return {"window": "1d", "rule": found.account.rule, "observed": found.account.n_days}
+
+
+_SPECIAL: dict[str, Callable[[Detection], dict[str, Any]]] = {
+    "off_hours": _hours,
+    "cross_branch": _branch,
+    "unfamiliar": _unfamiliar,
+    "slow_drip": _drip,
+    "repeat_target": _repeat,
+    "account": _account,
+}

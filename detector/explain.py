@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 from detector.detections import (
     AccountEvidence,
     BranchEvidence,
@@ -68,6 +70,7 @@ _FIELD: dict[str, Both] = {
     "data_class": ("class of data", "数据级别"),
 }
 _MAX_ODDS_POWER = 9.0
+_LEAST_SHOWN = 0.001
 
 
 def explain(found: Detection) -> dict[str, str]:
@@ -92,16 +95,15 @@ def explain(found: Detection) -> dict[str, str]:
 
 
 def _detector_text(name: str, found: Detection) -> Both:
-    if name == "off_hours":
-        return _hours(found.hours)
-    if name == "cross_branch":
-        return _branch(found.branch)
-    if name == "unfamiliar":
-        return _unfamiliar(found.unfamiliar)
-    if name == "slow_drip":
-        return _drip(found.drip)
-    if name == "repeat_target":
-        return _repeat(found.repeat)
+    texts: dict[str, Callable[[], Both]] = {
+        "off_hours": lambda: _hours(found.hours),
+        "cross_branch": lambda: _branch(found.branch),
+        "unfamiliar": lambda: _unfamiliar(found.unfamiliar),
+        "slow_drip": lambda: _drip(found.drip),
+        "repeat_target": lambda: _repeat(found.repeat),
+    }
+    if name in texts:
+        return texts[name]()
     if name == "account" and found.account.rule is not None:
         return _account(found.account)
     if name in found.counts:
@@ -130,9 +132,9 @@ def _hours(hours: HoursEvidence) -> Both:
     english = f"Active around {clock}, where at most {share} of usual activity falls."
     chinese = f"{clock}前后仍有操作，该时段至多占其平时活动的{share}。"
     if hours.rest_day:
-        worked = _percent(hours.active_share)
-        english = f"Worked on a rest day (does so on about {worked} of them). {english}"
-        chinese = f"在休息日操作（约{worked}的休息日会上班）。{chinese}"
+        worked_en, worked_zh = _about(hours.active_share)
+        english = f"Worked on a rest day (does so on {worked_en} of them). {english}"
+        chinese = f"在休息日操作（{worked_zh}的休息日会上班）。{chinese}"
     if hours.n_events > 1:
         english += (
             f" {hours.n_events:,} events on {hours.n_customers:,} customers were out of hours."
@@ -144,14 +146,14 @@ def _hours(hours: HoursEvidence) -> Both:
 def _branch(branch: BranchEvidence) -> Both:
     where_en = "other branches" if branch.branch is None else f"branch {branch.branch}"
     where_zh = "其他网点" if branch.branch is None else f"网点{branch.branch}"
-    own, peers = _percent(branch.share), _percent(branch.peer_share)
+    (own_en, own_zh), (peers_en, peers_zh) = _about(branch.share), _about(branch.peer_share)
     n = branch.n_customers
     return (
         (
             f"Looked at {n:,} {'customer' if n == 1 else 'customers'} of {where_en}; "
-            f"works there on about {own} of days, colleagues on {peers}."
+            f"works there on {own_en} of days, colleagues on {peers_en}."
         ),
-        f"查看了{where_zh}的{n:,}名客户；本人约{own}的工作日涉及该处，同事约{peers}。",
+        f"查看了{where_zh}的{n:,}名客户；本人{own_zh}的工作日涉及该处，同事{peers_zh}。",
     )
 
 
@@ -267,7 +269,14 @@ def _odds(score: float) -> Both:
     )
 
 
+def _about(share: float) -> Both:
+    """Say a share in words that also hold for one too small to show."""
+    if share < _LEAST_SHOWN:
+        return "under 0.1%", "不足0.1%"
+    return f"about {_percent(share)}", f"约{_percent(share)}"
+
+
 def _percent(share: float) -> str:
     if share >= 0.1:
         return f"{share:.0%}"
-    return f"{share:.1%}" if share >= 0.001 else "0.1%"
+    return f"{share:.1%}" if share >= _LEAST_SHOWN else "0.1%"

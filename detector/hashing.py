@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 from detector.compiled import kernel
 
 _PRIME = np.uint64(0x100000001B3)
-_BASIS = np.uint64(0xCBF29CE484222325)
+BASIS = np.uint64(0xCBF29CE484222325)
 _MIX_1 = np.uint64(0xFF51AFD7ED558CCD)
 _MIX_2 = np.uint64(0xC4CEB9FE1A85EC53)
 _SHIFT = np.uint64(33)
@@ -19,19 +19,42 @@ _ONE = np.uint64(1)  # 63 bits: kernels then need no unsigned arithmetic
 
 
 @kernel
+def hash_bytes(text: NDArray[np.uint8], start: int, stop: int, h: np.uint64) -> np.uint64:
+    """Go on hashing from ``h`` (BASIS at first) over some bytes."""
+    for i in range(start, stop):
+        h = (h ^ np.uint64(text[i])) * _PRIME
+    return h
+
+
+@kernel
+def finish_hash(h: np.uint64) -> np.int64:
+    """Turn the running hash into a key, > 0."""
+    h = (h ^ (h >> _SHIFT)) * _MIX_1
+    h = (h ^ (h >> _SHIFT)) * _MIX_2
+    h = (h ^ (h >> _SHIFT)) >> _ONE
+    return np.int64(h) if h != _ZERO else np.int64(1)
+
+
+@kernel
 def _hash_ragged(text: NDArray[np.uint8], ends: NDArray[np.int64], out: NDArray[np.int64]) -> None:
     start = 0
     for row in range(ends.size):
         end = ends[row]
         if end > start:
-            h = _BASIS
-            for i in range(start, end):
-                h = (h ^ np.uint64(text[i])) * _PRIME
-            h = (h ^ (h >> _SHIFT)) * _MIX_1
-            h = (h ^ (h >> _SHIFT)) * _MIX_2
-            h = (h ^ (h >> _SHIFT)) >> _ONE
-            out[row] = np.int64(h) if h != _ZERO else np.int64(1)
+            out[row] = finish_hash(hash_bytes(text, start, end, BASIS))
         start = end
+
+
+def running_hash(text: str) -> np.uint64:
+    """Return the running hash after a text: what may stand before others.
+
+    >>> int(running_hash("")) == int(BASIS)
+    True
+    """
+    h = int(BASIS)
+    for byte in text.encode():
+        h = (h ^ byte) * int(_PRIME) & 0xFFFFFFFFFFFFFFFF
+    return np.uint64(h)
 
 
 def hash_strings(texts: Sequence[str]) -> NDArray[np.int64]:
@@ -70,20 +93,21 @@ def _ragged(texts: Sequence[str]) -> tuple[NDArray[np.uint8], NDArray[np.int64]]
 
 
 @kernel
-def _numbers_ragged(
-    text: NDArray[np.uint8], ends: NDArray[np.int64], out: NDArray[np.int64]
+def number_spans(
+    text: NDArray[np.uint8],
+    start: NDArray[np.int64],
+    stop: NDArray[np.int64],
+    out: NDArray[np.int64],
 ) -> None:
-    start = 0
-    for row in range(ends.size):
-        end = ends[row]
-        first = end
-        while first > start and end - first < 18 and 48 <= text[first - 1] <= 57:
+    """Write the number each span ends with (its last 18 digits at most), -1 for none."""
+    for row in range(start.size):
+        first = stop[row]
+        while first > start[row] and stop[row] - first < 18 and 48 <= text[first - 1] <= 57:
             first -= 1
-        number = -1 if first == end else 0
-        for i in range(first, end):
+        number = -1 if first == stop[row] else 0
+        for i in range(first, stop[row]):
             number = number * 10 + int(text[i]) - 48
         out[row] = number
-        start = end
 
 
 def trailing_numbers(texts: Sequence[str]) -> NDArray[np.int64]:
@@ -94,7 +118,7 @@ def trailing_numbers(texts: Sequence[str]) -> NDArray[np.int64]:
     """
     buffer, ends = _ragged(texts)
     out = np.empty(len(texts), dtype=np.int64)
-    _numbers_ragged(buffer, ends, out)
+    number_spans(buffer, np.append(np.int64(0), ends[:-1])[: len(texts)], ends, out)
     return out
 
 

@@ -209,6 +209,7 @@ def _limits(policy: Policy, emit_score: float, emit_from_ns: int | None) -> Limi
         emit_from_ns=_EVER_NS if emit_from_ns is None else emit_from_ns,
         emit_score=emit_score,
         flag_score=float(policy.alerts.flag_score),
+        known_share=float(policy.alerts.known_share),
         flagged_weight=float(policy.learning.flagged_day_weight),
         winsor_sd=float(policy.learning.winsor_sd),
         mature_days=float(policy.learning.mature_days),

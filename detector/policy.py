@@ -28,6 +28,7 @@ _NUMBER_RANGES: dict[str, tuple[float, float]] = {
     "alerts.budget_per_day": (0.01, 10_000),
     "alerts.builtin_threshold": (0, 40),
     "alerts.flag_score": (0, 40),
+    "alerts.known_share": (0, 1),
     "alerts.sample_events": (2, 100),
     "alerts.version_growth_score": (0.01, 10),
     "alerts.version_growth_share": (0, 10),
@@ -57,6 +58,7 @@ class AlertPolicy:
     budget_per_day: float
     builtin_threshold: float
     flag_score: float
+    known_share: float
     lateness_ns: int
     sample_events: int
     version_growth_score: float
@@ -209,6 +211,11 @@ def _check(name: str, value: Any, base: Any, where: str) -> None:
         _refuse(name, value, f"Allowed: {', '.join(SEVERITIES)}", where)
     if name == "clock.default_time_zone" and value not in zoneinfo.available_timezones():
         _refuse(name, value, "Use an IANA name such as Asia/Shanghai", where)
+    _check_lists(name, value, where)
+
+
+def _check_lists(name: str, value: Any, where: str) -> None:
+    """Refuse a list with entries of another kind."""
     if name == "alerts.severity":
         _check_severities(name, value, where)
     if name.endswith("_actions") and not all(isinstance(item, str) for item in value):
@@ -248,6 +255,7 @@ def _build(content: dict[str, Any]) -> Policy:
             budget_per_day=float(alerts["budget_per_day"]),
             builtin_threshold=float(alerts["builtin_threshold"]),
             flag_score=float(alerts["flag_score"]),
+            known_share=float(alerts["known_share"]),
             lateness_ns=_duration_ns("alerts.lateness", alerts["lateness"], "policy"),
             sample_events=int(alerts["sample_events"]),
             version_growth_score=float(alerts["version_growth_score"]),

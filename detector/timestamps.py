@@ -16,7 +16,7 @@ NOT_A_TIME = -(2**63)
 _SECOND_NS = 1_000_000_000
 _NO_OFFSET = 1_000_000
 _LIMIT_NS = 2**62  # about the year 2116
-_EPOCH_NS = {"epoch_s": _SECOND_NS, "epoch_ms": 1_000_000, "epoch_us": 1_000, "epoch_ns": 1}
+EPOCH_NS = {"epoch_s": _SECOND_NS, "epoch_ms": 1_000_000, "epoch_us": 1_000, "epoch_ns": 1}
 _MONTH_DAYS = np.array([31, 28, 31, 30, 31, 30, 31, 31, 30, 31, 30, 31], dtype=np.int64)
 
 
@@ -79,7 +79,7 @@ def _time_s(text: U8) -> int:
 
 
 @kernel
-def _parse_iso(text: U8) -> int:
+def parse_bytes(text: U8) -> int:
     """Parse YYYY-MM-DDTHH:MM:SS[.f](Z|±HH:MM); NOT_A_TIME if it is anything else."""
     if text.size < 20:
         return NOT_A_TIME
@@ -103,7 +103,7 @@ def _parse_iso(text: U8) -> int:
 def _parse_all(text: U8, ends: I64, out: I64) -> None:
     start = 0
     for row in range(ends.size):
-        out[row] = _parse_iso(text[start : ends[row]])
+        out[row] = parse_bytes(text[start : ends[row]])
         start = ends[row]
 
 
@@ -139,7 +139,7 @@ def parse_one(value: object, formats: Sequence[str], zone: ZoneInfo | None) -> i
     1500000000
     """
     for name in formats:
-        unit_ns = _EPOCH_NS.get(name)
+        unit_ns = EPOCH_NS.get(name)
         parsed = _text(value, name, zone) if unit_ns is None else _epoch(value, unit_ns)
         if parsed is not None:
             return parsed

@@ -2,14 +2,24 @@
 
 from __future__ import annotations
 
+import io
 import os
-from collections.abc import Generator
+import sys
+from collections.abc import Callable, Generator
+from dataclasses import replace
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import pytest
 from hypothesis import HealthCheck, settings
 
+from detector.artifacts import Artifact
+from detector.cli.main import main
+from detector.fitting import fit
+from detector.hosts.events import decoded
+from detector.mapping import load_mapping
+from detector.policy import load_policy
+from detector.reference import load_reference
 from detector.simulate import SimulationConfig, simulate
 
 ROOT = Path(__file__).resolve().parents[1]
@@ -57,3 +67,41 @@ def bank(tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("bank")
     simulate(folder, SimulationConfig(users=60, branches=6, days=14, seed=5, incidents=8))
     return folder
+
+
+@pytest.fixture(scope="session")
+def quiet_artifact(tmp_path_factory: pytest.TempPathFactory) -> Artifact:
+    """What was learned from three weeks of a bank without incidents; one alert in five days."""
+    folder = tmp_path_factory.mktemp("quiet")
+    simulate(folder, SimulationConfig(users=100, branches=6, days=21, seed=3, incidents=0))
+    events = str(folder / "events.jsonl")
+    batches = [chunk.batch for chunk in decoded(events, load_mapping(None), 1_000_000)]
+    policy = load_policy(None)
+    policy = replace(policy, alerts=replace(policy.alerts, budget_per_day=0.2))
+    arrays, manifest = fit(lambda: iter(batches), policy, load_reference(folder / "reference"))
+    return Artifact(arrays, manifest, "quiet")
+
+
+class Done(NamedTuple):
+    """How a command ended."""
+
+    code: object
+    out: str
+    err: str
+
+
+Run = Callable[..., Done]
+
+
+@pytest.fixture
+def detector(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> Run:
+    """Run the command in this process; anything but an orderly exit fails the test."""
+
+    def run(*arguments: object, stdin: bytes = b"") -> Done:
+        monkeypatch.setattr(sys, "argv", ["detector", *map(str, arguments)])
+        monkeypatch.setattr(sys, "stdin", io.TextIOWrapper(io.BytesIO(stdin)))
+        with pytest.raises(SystemExit) as ended:
+            main()
+        return Done(ended.value.code, *capsys.readouterr())
+
+    return run

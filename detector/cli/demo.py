@@ -9,7 +9,14 @@ import click
 import orjson
 
 from detector.cli.progress import counting, reading
-from detector.cli.show import print_json, show_days, show_evaluation, show_fit, show_top, warn
+from detector.cli.show import (
+    print_json,
+    show_days,
+    show_evaluation,
+    show_fit,
+    show_top,
+    show_warnings,
+)
 from detector.evaluation import evaluate
 from detector.hosts.fit import FitOptions, fit_artifact
 from detector.hosts.local_time import since_ns
@@ -54,11 +61,10 @@ def run_demo(
     with reading(events, "replay") as progress:
         summary = replay(options, progress)
     evaluation = evaluate(alerts, bank / "truth.json", (5,))
+    show_warnings(summary)
     if as_json:
         print_json({"replay": summary.to_json(), "evaluation": evaluation.to_json()})
         return
-    for notice in summary.notices:
-        warn(notice)
     show_fit(fitted, artifact, as_json=False)
     show_days(summary.alerts_per_day, load_policy(None).alerts.budget_per_day)
     show_top(summary.best())

@@ -5,6 +5,7 @@ Commands import what they need when they run, so that `--help` and completion ar
 
 from __future__ import annotations
 
+import math
 import sys
 from pathlib import Path
 
@@ -15,12 +16,13 @@ from detector.errors import (
     ArtifactError,
     DetectorError,
     MappingError,
+    OptionError,
     PolicyError,
     ReferenceDataError,
 )
 
 FAILED, WRONG_USAGE, FINDINGS = 1, 2, 3
-_CONFIGURATION_ERRORS = (ArtifactError, MappingError, PolicyError, ReferenceDataError)
+_CONFIGURATION_ERRORS = (ArtifactError, MappingError, OptionError, PolicyError, ReferenceDataError)
 _FILE = click.Path(path_type=Path)
 _JSON = click.option("--json", "as_json", is_flag=True, help="Machine output on stdout.")
 _MAPPING = click.option("--mapping", type=_FILE, help="How the source's fields are named (TOML).")
@@ -30,6 +32,13 @@ _EVENTS_HELP = (
     "EVENTS is a .jsonl, .jsonl.gz, .jsonl.zst, .csv or .parquet file, a folder of such, "
     "or - for JSON lines on stdin."
 )
+
+
+def _finite(_context: click.Context, _option: click.Parameter, value: float | None) -> float | None:
+    """Refuse nan, which no score is below."""
+    if value is not None and not math.isfinite(value):
+        raise click.BadParameter("is no finite number, such as 2.5")
+    return value
 
 
 @click.group(context_settings={"help_option_names": ["-h", "--help"]})
@@ -54,6 +63,9 @@ def main() -> None:
     except BrokenPipeError:
         sys.stderr.close()
         sys.exit(FAILED)
+    except OSError as error:
+        where, what = error.filename or "input or output", error.strerror or error
+        _fail(f"{where}: cannot be used ({what}). Check path, rights and disk space", FAILED)
     sys.exit(code if isinstance(code, int) else 0)
 
 
@@ -69,7 +81,12 @@ def _fail(text: str, code: int) -> None:
 @_POLICY
 @_REFERENCE
 @click.option("--since", help="Raise alerts from this date or time on; earlier events teach.")
-@click.option("--min-score", type=float, help="Emit from this score on instead of the threshold.")
+@click.option(
+    "--min-score",
+    type=float,
+    callback=_finite,
+    help="Emit from this score on instead of the threshold.",
+)
 @click.option("--alerts", type=_FILE, help="Write alerts here, one JSON object per line.")
 @click.option("--rejects", type=_FILE, help="Write rows that cannot be used here.")
 @click.option("--store", help="sqlite:///path/file.db; with it a run resumes where it stopped.")

@@ -34,13 +34,18 @@ def warn(text: str) -> None:
     click.echo(f"warning: {text}", err=True)
 
 
-def show_replay(summary: ReplaySummary, *, as_json: bool) -> None:
-    """Show totals, alerts per day and the highest ranked alerts."""
+def show_warnings(summary: ReplaySummary) -> None:
+    """Say what the operator must know: stale calendars, and every limit that was reached."""
     for notice in summary.notices:
         warn(notice)
     for name, text in _LIMITS.items():
         if summary.counts[name]:
             warn(f"{summary.counts[name]:,} {text}")
+
+
+def show_replay(summary: ReplaySummary, *, as_json: bool) -> None:
+    """Show totals, alerts per day and the highest ranked alerts."""
+    show_warnings(summary)
     if as_json:
         print_json(summary.to_json())
         return

@@ -209,19 +209,23 @@ def _calibrate(history: History, stratum: I64, arrays: Arrays, policy: Policy) -
     for channel, detector in enumerate(CHANNEL_DETECTOR):
         raw = history.surprise[:, RAW + channel]
         days = typical if channel in _SETTLING else mature
-        knots = _fit_channel(raw, lines, mature, days)
+        knots = _fit_channel(raw, lines, mature, days, knots_raw.shape[0])
         # No history is long enough to make a tail rarer than the detector's own model of it.
         knots_raw[:, channel], knots_surprise[:, channel] = knots[0], np.minimum(*knots)
         surprise = _calibrated(raw, lines, knots[0], np.minimum(*knots))
         detectors[:, detector] = np.maximum(detectors[:, detector], surprise)
     total = np.maximum(detectors - NOTABLE, 0.0).sum(axis=1)
-    knots = _fit_channel(total, lines, mature, typical)
+    knots = _fit_channel(total, lines, mature, typical, knots_raw.shape[0])
     knots_raw[:, N_CHANNELS], knots_surprise[:, N_CHANNELS] = knots
     return _calibrated(total, lines, *knots)
 
 
 def _fit_channel(
-    raw: F64, lines: I64, mature: NDArray[np.bool_], typical: NDArray[np.bool_]
+    raw: F64,
+    lines: I64,
+    mature: NDArray[np.bool_],
+    typical: NDArray[np.bool_],
+    n_lines: int,
 ) -> tuple[F64, F64]:
     """Fit one channel in every stratum: (strata, knots) raw scores and surprises.
 
@@ -230,10 +234,10 @@ def _fit_channel(
         lines: (m,) stratum, odd where mature.
         mature: (m,) actor-days with enough history.
         typical: (m,) the mature ones that later days will be like.
+        n_lines: twice the number of strata.
     """
-    n_strata = int(lines.max(initial=0)) // 2 + 1
-    grid, surprise = np.zeros((2 * n_strata, N_KNOTS)), np.zeros((2 * n_strata, N_KNOTS))
-    for row in range(2 * n_strata):
+    grid, surprise = np.zeros((n_lines, N_KNOTS)), np.zeros((n_lines, N_KNOTS))
+    for row in range(n_lines):
         days = typical if row % 2 else ~mature
         pool = raw[days] if days.any() else raw
         grid[row], surprise[row] = fit_knots(pool, raw[(lines == row) & days])

@@ -5,12 +5,11 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 
-from detector.artifacts import Artifact, write_artifact
-from detector.columns import Coded, EventBatch
+from detector.artifacts import Artifact, refuse_foreign, write_artifact
+from detector.columns import EventBatch
 from detector.errors import SourceError
 from detector.fitting import fit
 from detector.hosts.events import decoded
@@ -43,6 +42,7 @@ def fit_artifact(options: FitOptions, progress: Progress | None = None) -> Artif
     if options.events == "-":
         hint = "The history is read twice: write it to a file first"
         raise SourceError("cannot be fitted from stdin", where="EVENTS", hint=hint)
+    refuse_foreign(options.output)
     policy, mapping = load_policy(options.policy), load_mapping(options.mapping)
     n_bytes = total_bytes(options.events) or 0
     passes = iter(range(2))
@@ -59,8 +59,10 @@ def fit_artifact(options: FitOptions, progress: Progress | None = None) -> Artif
             if len(batch):
                 yield batch
 
-    if next(iter(decoded(options.events, mapping, policy.limits.max_line_bytes)), None) is None:
-        raise SourceError("holds no events", where=options.events, hint="Give a history")
+    chunks = decoded(options.events, mapping, policy.limits.max_line_bytes)
+    if not any(len(before(chunk.batch, options.until_ns)) for chunk in chunks):
+        hint = "Check the mapping and --until; `detector replay --rejects FILE` tells why"
+        raise SourceError("holds no events to learn from", where=options.events, hint=hint)
     arrays, manifest = fit(batches, policy, load_reference(options.reference))
     return write_artifact(options.output, arrays, {**manifest, "mapping_digest": mapping.digest})
 
@@ -69,16 +71,4 @@ def before(batch: EventBatch, until_ns: int | None) -> EventBatch:
     """Keep the events before an instant."""
     if until_ns is None or bool((batch.event_time_ns < until_ns).all()):
         return batch
-    rows = np.flatnonzero(batch.event_time_ns < until_ns)
-    kept: dict[str, Any] = {}
-    for name in EventBatch.__slots__:
-        column = getattr(batch, name)
-        if isinstance(column, Coded):
-            kept[name] = Coded(column.codes[rows], column.values)
-        elif isinstance(column, np.ndarray):
-            kept[name] = column[rows]
-        elif isinstance(column, list):
-            kept[name] = [column[row] for row in rows.tolist()]
-        else:
-            kept[name] = column
-    return EventBatch(**kept)
+    return batch.take(np.flatnonzero(batch.event_time_ns < until_ns))

@@ -15,7 +15,7 @@ from typing import Any
 from detector.alerts import Alert
 from detector.artifacts import read_artifact
 from detector.engine import State, Step, new_state, restore_state, step
-from detector.errors import DetectorError, SourceError, StoreError
+from detector.errors import DetectorError, OptionError, SourceError, StoreError
 from detector.hosts.events import Decoded, decoded
 from detector.hosts.inputs import Position, files_of, fingerprint
 from detector.hosts.outputs import GrowingFile, reject_line
@@ -46,7 +46,7 @@ def _checkpoint_every_s() -> float:
         seconds = -1.0
     if not seconds >= 0.0:
         where, hint = "DETECTOR_CHECKPOINT_EVERY_S", "Give seconds, such as 5"
-        raise SourceError(f"is no number of seconds: {text!r}", where=where, hint=hint)
+        raise OptionError(f"is no number of seconds: {text!r}", where=where, hint=hint)
     return seconds
 
 

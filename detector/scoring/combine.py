@@ -12,13 +12,17 @@ from detector.state.layout import (
     F32,
     F64,
     I64,
+    KNOWN,
     LOUDEST,
     N_CHANNELS,
     N_DETECTORS,
     RAW,
     SCORE,
     WEIGHTS,
+    WHOLE,
 )
+
+_KNOWN_KEPT = 0.85  # per active day
 
 
 @kernel
@@ -29,7 +33,8 @@ def combine(
 
     A detector is as surprised as its most surprised channel. Only what a surprise has above
     ``NOTABLE`` counts: one detector that is sure is not diluted by others that have nothing
-    to say, and several that are half sure add up.
+    to say, and several that are half sure add up. What flagged days have said before
+    counts only in part (``remember_flagged``).
 
     Source:
         Soft-thresholding Fisher combination, Zhang, Tong, Landers & Wu (2020).
@@ -46,9 +51,26 @@ def combine(
             if value > surprise[CALIBRATED + detector]:
                 surprise[CALIBRATED + detector] = value
                 day[LOUDEST + detector] = channel
-    total = 0.0
+    whole, fresh = 0.0, 0.0
     for detector in range(N_DETECTORS):
-        total += max(surprise[CALIBRATED + detector] - NOTABLE, 0.0)
-    last = N_CHANNELS
-    value = calibrate(total, model.knots_raw[stratum, last], model.knots_surprise[stratum, last])
-    surprise[SCORE] = max(surprise[SCORE], value)
+        value = surprise[CALIBRATED + detector]
+        known = limits.known_share * np.float64(baseline[KNOWN + detector])
+        whole += max(value - NOTABLE, 0.0)
+        fresh += max(value - known - NOTABLE, 0.0)
+    grid, line = model.knots_raw[stratum, N_CHANNELS], model.knots_surprise[stratum, N_CHANNELS]
+    surprise[WHOLE] = max(surprise[WHOLE], calibrate(whole, grid, line))
+    surprise[SCORE] = max(surprise[SCORE], calibrate(fresh, grid, line))
+
+
+@kernel
+def remember_flagged(surprise: F64, baseline: F32, flagged: bool) -> None:
+    """Keep what a flagged day has said, so that the next days are ranked by what is new.
+
+    A team that has read yesterday's alert gains nothing from the same one today; what
+    grows beyond it still ranks. Nothing fades by being learned: flagged days do not teach.
+    """
+    for detector in range(N_DETECTORS):
+        known = np.float64(baseline[KNOWN + detector]) * _KNOWN_KEPT
+        if flagged:
+            known = max(known, surprise[CALIBRATED + detector])
+        baseline[KNOWN + detector] = known

@@ -5,6 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 from detector.compiled import kernel
+from detector.scoring.combine import remember_flagged
 from detector.scoring.counts import learn_counts
 from detector.scoring.model import Limits, Model, Out
 from detector.scoring.off_hours import learn_hours
@@ -32,8 +33,8 @@ from detector.state.layout import (
     NO_DAY,
     RING_DAY,
     ROLE,
-    SCORE,
     SETTLED_DAYS,
+    WHOLE,
     Tables,
 )
 
@@ -63,7 +64,8 @@ def learn_day(
     day = actors.day[slot, parity]
     group = model.group_of[me[ROLE] + 1, max(me[HOME], 0)]
     report_day(tables, slot, parity, group, out)
-    flagged = actors.surprise[slot, parity, SCORE] >= limits.flag_score
+    flagged = actors.surprise[slot, parity, WHOLE] >= limits.flag_score
+    remember_flagged(actors.surprise[slot, parity], baseline, flagged)
     weight = limits.flagged_weight if flagged else 1.0
     keep = model.decay[1]
     settled = day[DAY] - me[FIRST_DAY] >= SETTLED_DAYS

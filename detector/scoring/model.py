@@ -60,6 +60,7 @@ class Limits(NamedTuple):
     emit_from_ns: int
     emit_score: float
     flag_score: float
+    known_share: float
     flagged_weight: float
     winsor_sd: float
     mature_days: float

@@ -74,7 +74,8 @@ LAGGED = PROFILE_NEW + N_FIELDS  # what was usual before the recent days
 LAGGED_DAYS = LAGGED + N_DRIP
 REACHED = LAGGED_DAYS + 1  # customers a day that reach a level of distinct days
 REACHED_DAYS = REACHED + N_LEVELS
-N_BASELINE = REACHED_DAYS + 1
+KNOWN = REACHED_DAYS + 1  # what flagged days have already said, per detector
+N_BASELINE = KNOWN + N_DETECTORS
 
 # Actors.day, one row per parity of the local day
 DAY, KIND, EVENTS, FIRST_NS, LAST_NS = range(5)
@@ -91,8 +92,9 @@ N_DAY = COUNTS + N_STATS
 
 # Actors.surprise, one row per parity: raw per channel, calibrated per detector
 RAW, CALIBRATED = 0, N_CHANNELS
-BEST_HOUR, SCORE, SAID_SCORE, OTHERS = range(CALIBRATED + N_DETECTORS, CALIBRATED + N_DETECTORS + 4)
-N_SURPRISE = OTHERS + 1
+BEST_HOUR = CALIBRATED + N_DETECTORS
+SCORE, SAID_SCORE, OTHERS, WHOLE = range(BEST_HOUR + 1, BEST_HOUR + 5)
+N_SURPRISE = WHOLE + 1
 
 # Actors.ring: one row each
 RING_EVENTS, RING_RECORDS, RING_CUSTOMERS = range(3)

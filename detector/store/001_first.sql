@@ -18,11 +18,13 @@ create view latest_alert as
 create table checkpoint (
     one integer primary key check (one = 1),
     number integer not null,
-    facts text not null
+    facts text not null,
+    digest blob not null
 );
 create table state_page (
     name text not null,
     page integer not null,
     content blob not null,
+    digest blob not null,
     primary key (name, page)
 ) without rowid;

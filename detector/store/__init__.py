@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from detector.errors import StoreError
+from detector.errors import OptionError
 from detector.store.base import Checkpoint, Store
 from detector.store.sqlite import SqliteStore
 
@@ -17,12 +17,13 @@ def open_store(url: str) -> Store:
     """Open the store behind a URL such as ``sqlite:///folder/alerts.db``.
 
     Raises:
-        StoreError: unknown kind, or the store cannot be used.
+        OptionError: unknown kind.
+        StoreError: the store cannot be used.
     """
     if url.startswith(_SQLITE) and len(url) > len(_SQLITE):
         return SqliteStore(Path(url.removeprefix(_SQLITE)))
     kind = url.split(":", 1)[0]
-    raise StoreError(
+    raise OptionError(
         f"stores of kind {kind!r} are not available in this version",
         where="--store",
         hint="Use sqlite:///path/file.db",

@@ -1,0 +1,192 @@
+"""The usual lines, without one Python object per value: spans of the bytes → columns."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from detector.columns import Coded
+from detector.decode_columns import CODED, Ids, IdSpans, IdTexts, Table
+from detector.decode_fields import all_fine, checked_text, translated
+from detector.decode_scan import Scan, scan
+from detector.decode_tokens import ABSENT, INTEGER
+from detector.decode_values import check_ids, code_spans, read_counts, read_times
+from detector.events import COUNT, FIELDS, ID, REQUIRED, TIME
+from detector.mapping import Mapping, Rule
+from detector.state.layout import I64, U8
+from detector.timestamps import EPOCH_NS
+
+_ABSENT_RULE = Rule()
+
+
+@dataclass(frozen=True, slots=True)
+class Plain:
+    """What could be decoded: the rows that are not in ``left_over``."""
+
+    table: Table
+    rows: NDArray[np.int64]
+    left_over: NDArray[np.int64]
+
+
+@dataclass(frozen=True, slots=True)
+class _Field:
+    """One field's spans; ``plain`` is shared by all fields and loses rows."""
+
+    name: str
+    rule: Rule
+    content: bytes
+    text: U8  # the same bytes
+    start: I64
+    stop: I64
+    kind: U8
+    plain: U8
+
+
+def is_plain_mapping(mapping: Mapping) -> bool:
+    """Tell whether all rules are of the usual kind, so that most lines can be plain."""
+    return all(_is_plain(name, rule) for name, rule in mapping.rules.items())
+
+
+def _is_plain(name: str, rule: Rule) -> bool:
+    if any(pointer == () for pointer in rule.pointers):
+        return False
+    if name in CODED:
+        return not rule.line_number
+    if rule.enum is not None or rule.default is not None or rule.constant is not None:
+        return False
+    if rule.line_number:
+        return FIELDS[name] == ID
+    if FIELDS[name] == TIME:
+        return len(rule.pointers) == 1 and not {"iso8601", *EPOCH_NS}.isdisjoint(rule.formats)
+    return len(rule.pointers) == 1
+
+
+def decode_plain(
+    lines: Sequence[bytes],
+    mapping: Mapping,
+    *,
+    time_bounds_ns: tuple[int, int],
+    max_line_bytes: int,
+    first_line: int,
+) -> Plain:
+    """Decode the lines whose every value is as it usually is.
+
+    A line with anything odd is left over whole: this never decides that a row is bad.
+    """
+    pointers = dict.fromkeys(p for rule in mapping.rules.values() for p in rule.pointers)
+    found = scan(lines, list(pointers), max_line_bytes)
+    plain = found.spans.plain
+    found.spans.kind[plain == 0] = ABSENT
+    table = Table({}, {}, {})
+    for name, kind in FIELDS.items():
+        rule = mapping.rules.get(name, _ABSENT_RULE)
+        fields = [_field(name, rule, found, pointer) for pointer in rule.pointers]
+        if kind == COUNT:
+            table.numbers[name] = _counts(fields, plain)
+        elif kind == TIME:
+            table.numbers[name] = _times(fields[0], *time_bounds_ns)
+        elif kind == ID:
+            table.ids[name] = _ids(name, rule, fields, plain, first_line)
+        else:
+            table.coded[name] = _coded(name, rule, fields, plain)
+    rows, left_over = np.flatnonzero(plain), np.flatnonzero(plain == 0)
+    return Plain(table if not left_over.size else table.take(rows), rows, left_over)
+
+
+def _field(name: str, rule: Rule, found: Scan, pointer: tuple[str, ...]) -> _Field:
+    column = found.column[pointer]
+    spans = found.spans
+    start = np.ascontiguousarray(spans.start[:, column])
+    stop = np.ascontiguousarray(spans.stop[:, column])
+    kind = np.ascontiguousarray(spans.kind[:, column])
+    return _Field(name, rule, found.content, found.text, start, stop, kind, spans.plain)
+
+
+def _counts(fields: list[_Field], plain: U8) -> I64:
+    out = np.ones(plain.size, dtype=np.int64)
+    for field in fields:
+        read_counts(field.text, field.start, field.stop, field.kind, plain, out)
+    return out
+
+
+def _times(field: _Field, first_ns: int, last_ns: int) -> I64:
+    formats = field.rule.formats
+    units = [EPOCH_NS[name] for name in formats if name in EPOCH_NS]
+    out = np.empty(field.plain.size, dtype=np.int64)
+    is_iso = "iso8601" in formats
+    unit_ns = units[0] if units else 0
+    read_times(field.text, field.start, field.stop, field.kind, is_iso, unit_ns, out)
+    field.plain[(out < first_ns) | (out > last_ns)] = 0
+    return out
+
+
+def _ids(name: str, rule: Rule, fields: list[_Field], plain: U8, first_line: int) -> Ids:
+    if rule.line_number:
+        return IdTexts([str(number) for number in range(first_line, first_line + plain.size)])
+    if not fields:
+        return IdTexts([""] * plain.size)
+    field = fields[0]
+    check_ids(field.start, field.stop, field.kind, name in REQUIRED, plain)
+    return IdSpans(field.content, field.text, field.start, field.stop)
+
+
+def _coded(name: str, rule: Rule, fields: list[_Field], plain: U8) -> Coded:
+    """Code the texts, then translate and check each distinct one."""
+    if not fields:
+        codes: NDArray[np.int32] = np.zeros(plain.size, dtype=np.int32)
+        raw: list[Any] = [rule.constant]
+    elif len(fields) == 1:
+        plain[fields[0].kind == INTEGER] = 0
+        codes, raw = _distinct(fields[0])
+    else:
+        codes, raw = _pairs(fields, rule.separator)
+    if _is_as_it_stands(name, rule, raw):
+        if name in REQUIRED:
+            plain[codes < 0] = 0
+        return Coded(codes, tuple(raw))
+    raw.append(None)
+    checked = [checked_text(name, translated(value, rule)) for value in raw]
+    if any(reason for _, reason in checked):
+        bad = np.array([reason != "" for _, reason in checked])
+        plain[bad[codes]] = 0
+    values = dict.fromkeys(text for text, _ in checked if text is not None)
+    position = {text: code for code, text in enumerate(values)}
+    moved = [-1 if text is None else position[text] for text, _ in checked]
+    return Coded(np.array(moved, dtype=np.int32)[codes], tuple(values))
+
+
+def _is_as_it_stands(name: str, rule: Rule, values: list[Any]) -> bool:
+    """Tell whether no text needs a translation or a closer look."""
+    given_by_lines = rule.enum is None and rule.default is None and rule.constant is None
+    return given_by_lines and all_fine(name, values, missing_ok=False)
+
+
+def _distinct(field: _Field) -> tuple[NDArray[np.int32], list[Any]]:
+    """Return (n,) codes and the text of each; -1 where missing."""
+    n = field.start.size
+    table = np.full(2 << n.bit_length(), -1, dtype=np.int32)
+    first_row, codes = np.empty(n, dtype=np.int64), np.empty(n, dtype=np.int32)
+    with np.errstate(over="ignore"):
+        n_values = code_spans(
+            field.text, field.start, field.stop, field.kind, table, first_row, codes
+        )
+    rows = first_row[:n_values]
+    spans = zip(field.start[rows].tolist(), field.stop[rows].tolist(), strict=True)
+    return codes, [field.content[start:stop].decode() for start, stop in spans]
+
+
+def _pairs(fields: list[_Field], separator: str) -> tuple[NDArray[np.int32], list[Any]]:
+    """Join several values, each distinct combination once."""
+    parts = [_distinct(field) for field in fields]
+    rows = np.stack([codes for codes, _ in parts], axis=1)
+    distinct, codes = np.unique(rows, axis=0, return_inverse=True)
+    texts: list[Any] = []
+    for combination in distinct.tolist():
+        pairs = zip(combination, parts, strict=True)
+        given = [str(values[code]) for code, (_, values) in pairs if code >= 0]
+        texts.append(separator.join(given) or None)
+    return codes.reshape(-1).astype(np.int32), texts

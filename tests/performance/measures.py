@@ -1,0 +1,167 @@
+"""What is measured: each round gives CPU seconds, or another number, by name."""
+
+from __future__ import annotations
+
+import gc
+import resource
+import shutil
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from detector.columns import EventBatch
+from detector.engine import State, new_state, step
+from detector.hosts.events import decoded
+from detector.hosts.replay import ReplayOptions, replay
+from detector.mapping import load_mapping
+from detector.plan import Plan
+from detector.state.layout import ARENA_TOP, N_ACTORS, N_BRANCHES, N_PAIRS
+from detector.state.snapshot import ChangedPages
+from detector.store import Checkpoint, open_store
+from tests.performance.material import Crowd, Material
+from tests.performance.usual_loop import usual_loop
+
+_LINE_BYTES = 1_000_000
+_USED = {"actors": N_ACTORS, "arena": ARENA_TOP, "customers": N_PAIRS, "branches": N_BRANCHES}
+_NOT_ROWS = {"counts", "actors.table", "arena.free"}
+
+Numbers = dict[str, float]
+
+
+@contextmanager
+def cpu_seconds(name: str, numbers: Numbers) -> Iterator[None]:
+    """Time a block in CPU seconds of this process, garbage of before collected."""
+    gc.collect()
+    started = time.process_time()
+    yield
+    numbers[name] = time.process_time() - started
+
+
+@dataclass(slots=True)
+class Bench:
+    """Everything that is measured; ``rounds`` in turn, so that all meet the same weather."""
+
+    material: Material
+    folder: Path
+    crowds: tuple[int, int]
+    n_crowd_events: int
+    plan: Plan = field(init=False)
+    many: tuple[Crowd, State] = field(init=False)
+
+    def warm_up(self) -> None:
+        """Compile or load all kernels, and let the many users in."""
+        self.plan = self.material.plan()
+        self.many = self.arrived(self.crowds[1])
+
+    def arrived(self, n_users: int) -> tuple[Crowd, State]:
+        """Return a crowd and its state after one event of everybody."""
+        crowd = Crowd(n_users)
+        return crowd, walk(new_state(self.plan), crowd.everybody(), self.plan)
+
+    def parts(self) -> dict[str, Callable[[Numbers], None]]:
+        """Return the parts of one round."""
+        return {
+            "replay": self.replay,
+            "usual loop": self.usual_loop,
+            "decode and step": self.decode_and_step,
+            "crowds": self.step_crowds,
+            "help": self.start,
+        }
+
+    def replay(self, numbers: Numbers) -> None:
+        """The whole job: JSON lines to stored alerts."""
+        folder = self.folder / "replay"
+        shutil.rmtree(folder, ignore_errors=True)
+        options = ReplayOptions(
+            str(self.material.events),
+            artifact=self.material.artifact,
+            reference=self.material.reference,
+            alerts=folder / "alerts.jsonl",
+            rejects=folder / "rejects.jsonl",
+            store=f"sqlite:///{folder}/alerts.db",
+        )
+        with cpu_seconds("replay_s", numbers):
+            summary = replay(options)
+        numbers["alert_lines"] = summary.alert_lines
+        shutil.rmtree(folder)
+
+    def usual_loop(self, numbers: Numbers) -> None:
+        """The same file through plain Python."""
+        with cpu_seconds("usual_s", numbers):
+            usual_loop(self.material.events)
+
+    def decode_and_step(self, numbers: Numbers) -> None:
+        """The two halves of a replay alone, then the state they leave."""
+        path, mapping = str(self.material.events), load_mapping(None)
+        with cpu_seconds("decode_s", numbers):
+            batches = [chunk.batch for chunk in decoded(path, mapping, _LINE_BYTES)]
+        state = new_state(self.plan)
+        with cpu_seconds("step_s", numbers):
+            state = walk(state, batches, self.plan)
+        arrays = state.arrays()
+        actors = int(state.tables.counts[N_ACTORS])
+        numbers["state_bytes"] = used_bytes(state) / actors
+        numbers["held_bytes"] = sum(array.nbytes for array in arrays.values()) / actors
+        self.checkpoint(state, numbers)
+
+    def checkpoint(self, state: State, numbers: Numbers) -> None:
+        """Everything into an empty store: the first checkpoint, the largest."""
+        path = self.folder / "checkpoint.db"
+        store = open_store(f"sqlite:///{path}")
+        try:
+            with cpu_seconds("checkpoint_s", numbers):
+                store.commit(Checkpoint(1, {}), [], ChangedPages().since_last(state.arrays()))
+        finally:
+            store.close()
+        numbers["checkpoint_bytes"] = path.stat().st_size
+        for file in self.folder.glob("checkpoint.db*"):
+            file.unlink()
+
+    def step_crowds(self, numbers: Numbers) -> None:
+        """The same work with few and with many users: the second event of each, or so."""
+        few, many = self.crowds
+        total = 0.0
+        for _ in range(self.n_crowd_events // few):
+            crowd, state = self.arrived(few)
+            batches = list(crowd.batches(few))
+            with cpu_seconds("part", numbers):
+                walk(state, batches, self.plan)
+            total += numbers.pop("part")
+        numbers[f"crowd_{few}_s"] = total
+        crowd, state = self.many
+        batches = list(crowd.batches(self.n_crowd_events))
+        with cpu_seconds(f"crowd_{many}_s", numbers):
+            walk(state, batches, self.plan)
+
+    def start(self, numbers: Numbers) -> None:
+        """`detector --help`, as a user waits for it."""
+        command = [str(Path(sys.executable).with_name("detector")), "--help"]
+        started = time.perf_counter()
+        subprocess.run(command, check=True, capture_output=True)
+        numbers["help_s"] = time.perf_counter() - started
+
+
+def walk(state: State, batches: Iterable[EventBatch], plan: Plan) -> State:
+    """Step through batches."""
+    for batch in batches:
+        state = step(state, batch, plan).state
+    return state
+
+
+def used_bytes(state: State) -> int:
+    """Bytes of the rows in use; slack for growth is not counted."""
+    total = 0
+    for name, array in state.arrays().items():
+        n_used = int(state.tables.counts[_USED.get(name.split(".")[0], N_ACTORS)])
+        share = 1.0 if name in _NOT_ROWS else n_used / array.shape[0]
+        total += int(array.nbytes * share)
+    return total
+
+
+def peak_megabytes() -> float:
+    """Largest memory this process has held."""
+    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
