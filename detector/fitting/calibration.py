@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import math
+
 import numpy as np
 
 from detector.scoring.builtin import N_KNOTS
@@ -13,6 +15,7 @@ _MAX_SHAPE = 0.4
 _ALLOWANCE = 1.2  # the next month is not the last one: rare days come so much more often
 _EXPONENTIAL = 1e-3  # smaller shapes are the exponential, numerically
 _LEAN_DAYS = 200.0  # a stratum of so many days weighs as much as the whole bank
+_SURE_DAYS = 10.0
 _BEYOND = 4.0  # powers of ten beyond the largest value seen that get knots
 
 
@@ -73,7 +76,22 @@ def fit_knots(pool: F64, stratum: F64) -> tuple[F64, F64]:
     share = _ALLOWANCE * share / (1.0 + (_ALLOWANCE - 1.0) * share)
     surprise = np.maximum.accumulate(-np.log10(np.clip(share, 1e-300, 1.0)))
     surprise[0] = 0.0
-    return grid, surprise
+    return grid, _bounded(grid, surprise, pool.size)
+
+
+def _bounded(grid: F64, surprise: F64, n: int) -> F64:
+    """Let a surprise grow no faster than the raw score where the history thins out.
+
+    A raw score is a power of ten of the detector's own model. Ten days of a history can
+    correct the model; where there are fewer, they cannot make a day rarer than it says.
+    """
+    bounded = surprise.copy()
+    sure = math.log10(n / _SURE_DAYS) if n > _SURE_DAYS else 0.0
+    for knot in range(1, grid.size):
+        if surprise[knot] > sure:
+            step = min(surprise[knot] - surprise[knot - 1], grid[knot] - grid[knot - 1])
+            bounded[knot] = bounded[knot - 1] + step
+    return bounded
 
 
 def _grid(pool: F64, stratum: F64) -> F64:
