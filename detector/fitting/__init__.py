@@ -73,17 +73,21 @@ def fit(
     plan = _quiet_plan(policy, None, reference)
     first = run_history(batches(), plan)
     arrays, names = _priors(first, plan, reference)
-    draft = Artifact(arrays, {**names, "threshold": None}, "draft")
+    draft = Artifact(arrays, {**names, "threshold": 0.0}, "draft")
     second = run_history(batches(), _quiet_plan(policy, draft, reference))
     stratum = _stratum_of_lines(second, arrays, names)
     scores = _calibrate(second, stratum, arrays, policy)
     n_days = np.unique(second.day[:, DAY]).size
     mature = second.n_before >= policy.learning.mature_days
     budget = policy.alerts.budget_per_day
+    day = second.day[mature, DAY]
+    threshold = round(threshold_for(scores[mature], day, budget), 4)
+    n_mature_days = max(np.unique(day).size, 1)
     manifest = {
         **names,
         "budget_per_day": budget,
-        "threshold": round(threshold_for(scores[mature], _mature_days(second, mature), budget), 4),
+        "threshold": threshold,
+        "alerts_per_day": round(float((scores[mature] >= threshold).sum()) / n_mature_days, 2),
         "policy_digest": policy.digest,
         "learned_from": {
             "events": first.n_events,
@@ -98,11 +102,6 @@ def fit(
 def _quiet_plan(policy: Policy, artifact: Artifact | None, reference: Reference) -> Plan:
     """Return a plan that raises nothing and reports every closed day."""
     return build_plan(policy, artifact, reference, emit_from_ns=_NEVER_NS, keep_ledger=True)
-
-
-def _mature_days(history: History, mature: NDArray[np.bool_]) -> int:
-    """Count the local days on which somebody's score was mature."""
-    return int(np.unique(history.day[mature, DAY]).size)
 
 
 def _priors(history: History, plan: Plan, reference: Reference) -> tuple[Arrays, dict[str, Any]]:

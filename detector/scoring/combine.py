@@ -34,8 +34,8 @@ def combine(
     A detector is as surprised as its most surprised channel. Only what a surprise has above
     ``NOTABLE`` counts: one detector that is sure is not diluted by others that have nothing
     to say, and several that are half sure add up. None adds more than its own model says:
-    where history made a tail thin, a single detector does not outrank all. What flagged days have said before
-    counts only in part (``remember_flagged``).
+    where history made a tail thin, a single detector does not outrank all. What flagged
+    days have said before counts only in part (``remember_flagged``).
 
     Source:
         Soft-thresholding Fisher combination, Zhang, Tong, Landers & Wu (2020).
