@@ -44,6 +44,7 @@ from detector.state.layout import (
     I64,
     N_CHANNELS,
     N_DETECTORS,
+    NOVELTY_CHANNEL,
     RAW,
 )
 
@@ -52,7 +53,7 @@ _LEAST_SETTLED_DAYS = 1000
 _LUCK_AT = 1.5  # where the excess of the best of several channels is measured
 _NEVER_NS = 2**62
 # Channels whose scores mean something only after an actor's first two weeks.
-_SETTLING = frozenset({0, 4, 6})
+_SETTLING = frozenset({4, 6, NOVELTY_CHANNEL})
 
 Arrays = dict[str, NDArray[np.generic]]
 
