@@ -15,7 +15,7 @@ _MAX_SHAPE = 0.4
 _ALLOWANCE = 1.2  # the next month is not the last one: rare days come so much more often
 _EXPONENTIAL = 1e-3  # smaller shapes are the exponential, numerically
 _LEAN_DAYS = 200.0  # a stratum of so many days weighs as much as the whole bank
-_SURE_DAYS = 3.0
+_SURE_DAYS = 6.0
 _BUSY_DAY = 0.75  # quantile of actor-days a day: rest days do not make the budget
 LEAST_THRESHOLD = 0.5  # below it nothing is an anomaly, however large the budget
 _BEYOND = 4.0  # powers of ten beyond the largest value seen that get knots
@@ -84,7 +84,7 @@ def fit_knots(pool: F64, stratum: F64) -> tuple[F64, F64]:
 def _bounded(grid: F64, surprise: F64, n: int) -> F64:
     """Let a surprise grow no faster than the raw score where the history thins out.
 
-    A raw score is a power of ten of the detector's own model. Three days of a history can
+    A raw score is a power of ten of the detector's own model. Six days of a history can
     correct the model; where there are fewer, they cannot make a day rarer than it says.
     """
     bounded = surprise.copy()
