@@ -55,7 +55,7 @@ def evening_shift(saturday: datetime) -> Stream:
     """Work from 17:00 to 23:00 on the working days of April and early May, and one Saturday."""
     april = [day for day in weekdays(18, datetime(2026, 4, 7, 2, 0, tzinfo=UTC)) if day.month == 4]
     after_the_holidays = [MAKE_UP - timedelta(days=n) for n in (3, 2, 1)]
-    return daily([*april, *after_the_holidays, saturday], "17:00", 72, 300)
+    return daily([*april, *after_the_holidays, saturday], "17:00", 144, 150)
 
 
 SCENARIOS = (
