@@ -33,7 +33,7 @@ def story() -> bytes:
         for number, (user, home) in enumerate(_PEOPLE.items(), start=1)
     ]
     events = _in_time([item for one in usual for item in one])
-    second = _in_time(_second_act())
+    second = second_act()
     told = [*lines_of(events), *lines_of(_unusual()), *lines_of(second), b'{"cut off": ']
     return b"\n".join(told) + b"\n"
 
@@ -42,7 +42,7 @@ def _in_time(events: list[dict[str, Any]]) -> list[dict[str, Any]]:
     return sorted(events, key=lambda item: str(item["event_time"]))
 
 
-def _second_act() -> list[dict[str, Any]]:
+def second_act() -> list[dict[str, Any]]:
     """Four weeks of five more people, whose stories need a longer past."""
     *days, last = weekdays(21)
     events = [
@@ -69,7 +69,7 @@ def _second_act() -> list[dict[str, Any]]:
         events.append(event(60_400 + i, "jun", at, data_class="C3", **turns))
         events.append(event(60_500 + i, "jun", at + noon, **denied))
     events += [event(60_600 + i, "kim", last + i * minute, customer=f"vip{i}") for i in range(9)]
-    return events
+    return _in_time(events)
 
 
 def _unusual() -> list[dict[str, Any]]:
