@@ -13,6 +13,7 @@ from hypothesis import strategies as st
 
 from detector.alerts import Episodes, alert_id, iso_time
 from detector.artifacts import Artifact
+from detector.errors import SnapshotError
 from detector.plan import build_plan
 from detector.reference import Reference
 from tests.detections import DETECTION, POLICY, raised
@@ -199,6 +200,20 @@ def test_episodes_survive_a_snapshot() -> None:
     after.restore(before.to_json())
 
     assert raised(after, DETECTION, event_id="e2") == raised(before, DETECTION, event_id="e2")
+
+
+@pytest.mark.parametrize(
+    "content",
+    [
+        "", "{", "null", "[]", "7", '{"u1":{}}', '{"1":[]}', '{"1":{"x":[1,[],[]]}}',
+        '{"1":{"2":[1,[]]}}', '{"1":{"2":[1,[],[],[]]}}', '{"1":{"2":["1",[],[]]}}',
+        '{"1":{"2":[true,[],[]]}}', '{"1":{"2":[1,[7],[]]}}', '{"1":{"2":[1,null,[]]}}',
+    ],
+)  # fmt: skip
+def test_foreign_episodes_are_refused(content: str) -> None:
+    """A state written by something else must not end in a traceback, or in wrong versions."""
+    with pytest.raises(SnapshotError, match="episodes"):
+        Episodes(20).restore(content)
 
 
 @given(st.integers(0, 2_000_000_000_999), st.integers(-12 * 4, 14 * 4))

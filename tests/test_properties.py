@@ -19,6 +19,7 @@ from detector.customers import Approval, Customers
 from detector.detections import DETECTORS
 from detector.engine import new_state, restore_state, step
 from detector.reference import Branch, Cover, Reference, Staff
+from detector.state.layout import empty_tables
 from detector.state.snapshot import dump, load
 from tests.golden.regenerate import second_act
 from tests.scenarios import COMING
@@ -178,6 +179,18 @@ def test_a_planted_leak_of_the_future_is_found() -> None:
 
     assert honest.max() > 1.0
     assert not np.array_equal(honest, leaking)
+
+
+def test_growing_tables_change_nothing() -> None:
+    """The tables outgrow their first size here; alone, most people need no growth at all."""
+    events = everything_at_once()
+    lines, _, state = run(events, EVERYTHING, [700, 1_500])
+    whole, alone = by_user(lines), {}
+    for user in {item["user_id"] for item in events}:
+        alone |= by_user(run([item for item in events if item["user_id"] == user], EVERYTHING)[0])
+
+    assert state.tables.customers.key.size > empty_tables().customers.key.size
+    assert alone == whole
 
 
 @given(streams())
