@@ -180,6 +180,26 @@ class Law:
         mean = max(self.prior + self.trust * (self.own - self.prior), least)
         return mean, self.dispersion(mean) + (1.0 - self.trust) * self.spread
 
+    def learn(self, count: float, weight: float, keep: float, winsor_sd: float) -> None:
+        """Take a closed day, cut where it is far above usual."""
+        mean, dispersion = self.expected()
+        usual = mean + winsor_sd * math.sqrt(mean + dispersion * mean**2) + 1.0
+        count = min(count, usual)
+        self.days = self.days * keep + weight
+        self.own += weight / self.days * (count - self.own)
+        self.excess = self.excess * keep + weight * ((count - mean) ** 2 - mean)
+        self.squares = self.squares * keep + weight * mean**2
+
+
+def hours_worked(days: list[set[int]]) -> list[float]:
+    """Share of days with work in each quarter of an hour, half of it leaking to both sides."""
+    shares = []
+    for quarter in range(96):
+        around = [(quarter, 0.5), ((quarter - 1) % 96, 0.25), ((quarter + 1) % 96, 0.25)]
+        worked = sum(weight for day in days for other, weight in around if other in day)
+        shares.append(worked / len(days))
+    return shares
+
 
 @dataclass
 class Drip:

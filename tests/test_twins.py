@@ -16,8 +16,9 @@ from detector.policy import load_policy
 from detector.reference import Reference
 from detector.scoring.account import count_switch
 from detector.scoring.combine import combine, remember_flagged
-from detector.scoring.counts import busy_factor, expected_count
+from detector.scoring.counts import busy_factor, expected_count, learn_counts
 from detector.scoring.enumeration import count_order
+from detector.scoring.off_hours import learn_hours, set_bin
 from detector.scoring.repeat_target import level_of, reach_rate
 from detector.scoring.slow_drip import learn_drip, score_drip
 from detector.scoring.unfamiliar import fold_value, log_gain, own_chance
@@ -229,6 +230,44 @@ def test_what_is_expected_of_a_count_equals_its_definition(
     assert expected_count(baseline, MODEL, 0, 0, stat) == pytest.approx(
         law_of(baseline, stat).expected(), rel=1e-9
     )
+
+
+@pytest.mark.uncompiled
+@given(
+    st.integers(0, s.N_STATS - 1),
+    st.lists(st.tuples(st.integers(0, 500), st.sampled_from([1.0, 1.0, 1.0, 0.25])), max_size=20),
+)
+def test_a_closed_day_teaches_as_it_is_defined(stat: int, days: list[tuple[int, float]]) -> None:
+    """Decayed mean and dispersion of days that are cut where they are far above usual."""
+    _, baseline = blank_actor()
+    twin, keep = law_of(baseline, stat), float(MODEL.decay[1])
+    for count, weight in days:
+        day, _ = blank_day()
+        day[s.COUNTS + stat] = count
+        learn_counts(day, baseline, MODEL, 0, weight, keep, 3.0, True)
+        twin.learn(float(count), weight, keep, 3.0)
+    got = law_of(baseline, stat)
+
+    assert got.days == pytest.approx(twin.days, rel=1e-5)
+    assert got.own == pytest.approx(twin.own, rel=1e-3, abs=1e-3)
+    assert got.squares == pytest.approx(twin.squares, rel=1e-3, abs=1e-6)
+    assert got.excess == pytest.approx(twin.excess, rel=1e-2, abs=1e-1)
+
+
+@pytest.mark.uncompiled
+@given(st.lists(st.sets(st.integers(0, 95), min_size=1, max_size=12), min_size=1, max_size=8))
+def test_hours_are_learned_as_they_are_defined(days: list[set[int]]) -> None:
+    """The mean of the days, around midnight too, to the precision of 16 bits."""
+    hours, (_, baseline) = np.zeros((2, 96), dtype=np.uint16), blank_actor()
+    for number, quarters in enumerate(days, start=1):
+        day, _ = blank_day()
+        for quarter in quarters:
+            set_bin(day, s.BINS_LOW, quarter)
+        baseline[s.WEIGHTS] = number
+        learn_hours(day, hours, baseline, 1.0)
+
+    np.testing.assert_allclose(hours[0] / 65_535.0, naive.hours_worked(days), atol=1e-4)
+    assert not hours[1].any()
 
 
 @pytest.mark.uncompiled
