@@ -215,8 +215,9 @@ def _repeat(repeat: RepeatEvidence) -> Both:
     peers_en, peers_zh = _every(repeat.peer_rate)
     return (
         (
-            f"Looked at one customer on {repeat.n_days} days within two weeks without a stated "
-            f"reason; that happens to this person {every_en}, to colleagues {peers_en}."
+            f"Looked at one customer on {repeat.n_days} days within two weeks without ticket, "
+            f"approval or business; that happens to this person {every_en}, to colleagues "
+            f"{peers_en}."
         ),
         (
             f"两周内有{repeat.n_days}天无业务依据地查看同一客户；"

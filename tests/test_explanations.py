@@ -117,8 +117,9 @@ def test_no_text_holds_a_template_or_a_slip_of_grammar(found: Detection) -> None
          "so many days, for colleagues about 770."),
          "最近8个活跃日累计查询了1,240名不同客户；此前同样天数通常为665~944，同组同事约为770。"),
         ("repeat_target", {"repeat": RepeatEvidence(6, 0.05, 2.0)},
-         ("Looked at one customer on 6 days within two weeks without a stated reason; that happens "
-         "to this person about once in 20 active days, to colleagues nearly every day."),
+         ("Looked at one customer on 6 days within two weeks without ticket, approval "
+         "or business; that happens to this person about once in 20 active days, to colleagues "
+         "nearly every day."),
          "两周内有6天无业务依据地查看同一客户；这种情况在本人约20个活跃日一次，在同事几乎每天都有。"),
         ("unfamiliar", {"unfamiliar": UnfamiliarEvidence({"device": 1, "address": 2}, 3.0)},
          "Never used before by this person: 1 device, 2 networks.",
