@@ -21,6 +21,8 @@ $(STAMP): constraints.txt pyproject.toml
 	$(PYTHON) -m venv .venv
 	$(BIN)/python -m pip install --quiet --require-hashes -r constraints.txt
 	$(BIN)/python -m pip install --quiet --no-deps --no-build-isolation -e .
+	@echo "compiling the kernels, once (about a minute)"
+	@$(BIN)/python -m detector.hosts.warm
 	@touch $@
 
 $(STAMP)-dev: $(STAMP) constraints-dev.txt

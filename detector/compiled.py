@@ -10,6 +10,7 @@ from typing import Any, TypeVar, cast
 
 import numba
 
+_CONSTANTS = ("state", "scoring")  # folders whose constants are compiled into kernels
 _F = TypeVar("_F", bound=Callable[..., object])
 
 
@@ -22,7 +23,8 @@ def _cache_folder() -> Path:
     package = Path(__file__).parent
     digest = hashlib.blake2b(numba.__version__.encode(), digest_size=8)
     for source in sorted(package.rglob("*.py")):
-        if b"@kernel" in (text := source.read_bytes()):
+        text = source.read_bytes()
+        if b"@kernel" in text or source.parent.name in _CONSTANTS:
             digest.update(text)
     base = os.environ.get("XDG_CACHE_HOME") or str(Path.home() / ".cache")
     return Path(base) / "audit-anomaly-detector" / digest.hexdigest()

@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from detector.artifact_model import check_model
 from detector.artifacts import Artifact
 from detector.detections import DETECTORS
 from detector.hashing import hash_strings, mix
@@ -88,7 +89,12 @@ def build_plan(
         min_score: lower (or raise) the bar for emitting. What is learned does not change:
             the score from which a day counts as flagged stays the policy's.
         keep_ledger: report every closed day in ``Step.closed``; used by fitting.
+
+    Raises:
+        ArtifactError: the artifact is no model of this version.
     """
+    if artifact is not None:
+        check_model(artifact)
     arrays = builtin_arrays() if artifact is None else artifact.arrays
     blank: Mapping[str, Any] = {"roles": [SERVICE_ROLE], "branches": [], "threshold": None}
     manifest = blank if artifact is None else artifact.manifest

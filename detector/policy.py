@@ -5,6 +5,7 @@ from __future__ import annotations
 import difflib
 import hashlib
 import json
+import math
 import re
 import tomllib
 import zoneinfo
@@ -212,6 +213,10 @@ def _check(name: str, value: Any, base: Any, where: str) -> None:
     if name == "clock.default_time_zone" and value not in zoneinfo.available_timezones():
         _refuse(name, value, "Use an IANA name such as Asia/Shanghai", where)
     _check_lists(name, value, where)
+    if isinstance(value, list) and name.rsplit(".", 2)[-2] == "runbook":
+        good = all(isinstance(step, str) and step for step in value) and value
+        if not good:
+            _refuse(name, value, "Expected a list of steps", where)
 
 
 def _check_lists(name: str, value: Any, where: str) -> None:
@@ -229,7 +234,8 @@ def _check_lists(name: str, value: Any, where: str) -> None:
 def _check_severities(name: str, value: list[Any], where: str) -> None:
     cuts = [pair for pair in value if isinstance(pair, list) and len(pair) == 2]
     good = len(cuts) == len(value) and all(
-        pair[0] in SEVERITIES and isinstance(pair[1], int | float) for pair in cuts
+        pair[0] in SEVERITIES and isinstance(pair[1], int | float) and math.isfinite(pair[1])
+        for pair in cuts
     )
     if not good or [pair[1] for pair in cuts] != sorted(pair[1] for pair in cuts):
         _refuse(name, value, 'Expected rising cuts such as [["medium", 3.5], ["high", 4.5]]', where)

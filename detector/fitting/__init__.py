@@ -6,6 +6,7 @@ the second, with the priors of the first, how surprised the engine is on ordinar
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Iterable
 from typing import Any
 
@@ -43,14 +44,16 @@ from detector.state.layout import (
     I64,
     N_CHANNELS,
     N_DETECTORS,
+    NOVELTY_CHANNEL,
     RAW,
 )
 
 _LEAST_STRATUM_DAYS = 100
 _LEAST_SETTLED_DAYS = 1000
+_LUCK_AT = 1.5  # where the excess of the best of several channels is measured
 _NEVER_NS = 2**62
 # Channels whose scores mean something only after an actor's first two weeks.
-_SETTLING = frozenset({0, 4, 6})
+_SETTLING = frozenset({4, 6, NOVELTY_CHANNEL})
 
 Arrays = dict[str, NDArray[np.generic]]
 
@@ -71,17 +74,21 @@ def fit(
     plan = _quiet_plan(policy, None, reference)
     first = run_history(batches(), plan)
     arrays, names = _priors(first, plan, reference)
-    draft = Artifact(arrays, {**names, "threshold": None}, "draft")
+    draft = Artifact(arrays, {**names, "threshold": 0.0}, "draft")
     second = run_history(batches(), _quiet_plan(policy, draft, reference))
     stratum = _stratum_of_lines(second, arrays, names)
     scores = _calibrate(second, stratum, arrays, policy)
     n_days = np.unique(second.day[:, DAY]).size
     mature = second.n_before >= policy.learning.mature_days
     budget = policy.alerts.budget_per_day
+    day = second.day[mature, DAY]
+    threshold = round(threshold_for(scores[mature], day, budget), 4)
+    n_mature_days = max(np.unique(day).size, 1)
     manifest = {
         **names,
         "budget_per_day": budget,
-        "threshold": round(threshold_for(scores[mature], _mature_days(second, mature), budget), 4),
+        "threshold": threshold,
+        "alerts_per_day": round(float((scores[mature] >= threshold).sum()) / n_mature_days, 2),
         "policy_digest": policy.digest,
         "learned_from": {
             "events": first.n_events,
@@ -96,11 +103,6 @@ def fit(
 def _quiet_plan(policy: Policy, artifact: Artifact | None, reference: Reference) -> Plan:
     """Return a plan that raises nothing and reports every closed day."""
     return build_plan(policy, artifact, reference, emit_from_ns=_NEVER_NS, keep_ledger=True)
-
-
-def _mature_days(history: History, mature: NDArray[np.bool_]) -> int:
-    """Count the local days on which somebody's score was mature."""
-    return int(np.unique(history.day[mature, DAY]).size)
 
 
 def _priors(history: History, plan: Plan, reference: Reference) -> tuple[Arrays, dict[str, Any]]:
@@ -205,19 +207,35 @@ def _calibrate(history: History, stratum: I64, arrays: Arrays, policy: Policy) -
     settled = settled_days(history)
     typical = settled & mature if int((settled & mature).sum()) >= _LEAST_SETTLED_DAYS else mature
     knots_raw, knots_surprise = arrays["knots_raw"], arrays["knots_surprise"]
-    detectors = np.zeros((history.user.size, N_DETECTORS))
-    for channel, detector in enumerate(CHANNEL_DETECTOR):
-        raw = history.surprise[:, RAW + channel]
+    surprise = np.zeros((history.user.size, N_CHANNELS))
+    raw = history.surprise[:, RAW : RAW + N_CHANNELS]
+    for channel in range(N_CHANNELS):
         days = typical if channel in _SETTLING else mature
-        knots = _fit_channel(raw, lines, mature, days, knots_raw.shape[0])
-        # No history is long enough to make a tail rarer than the detector's own model of it.
-        knots_raw[:, channel], knots_surprise[:, channel] = knots[0], np.minimum(*knots)
-        surprise = _calibrated(raw, lines, knots[0], np.minimum(*knots))
-        detectors[:, detector] = np.maximum(detectors[:, detector], surprise)
-    total = np.maximum(detectors - NOTABLE, 0.0).sum(axis=1)
+        knots = _fit_channel(raw[:, channel], lines, mature, days, knots_raw.shape[0])
+        knots_raw[:, channel], knots_surprise[:, channel] = knots
+        surprise[:, channel] = _calibrated(raw[:, channel], lines, *knots)
+    total = np.zeros(history.user.size)
+    for detector in range(N_DETECTORS):
+        channels = [c for c, d in enumerate(CHANNEL_DETECTOR) if d == detector]
+        luck = _luck(surprise[typical][:, channels].max(axis=1), len(channels))
+        lowered = np.maximum(knots_surprise[:, channels].astype(np.float64) - luck, 0.0)
+        knots_surprise[:, channels] = lowered
+        loudest = np.array(channels)[surprise[:, channels].argmax(axis=1)][:, np.newaxis]
+        value = np.take_along_axis(surprise, loudest, axis=1)[:, 0] - luck
+        said = np.minimum(value, np.take_along_axis(raw, loudest, axis=1)[:, 0])
+        total += np.maximum(said - NOTABLE, 0.0)
     knots = _fit_channel(total, lines, mature, typical, knots_raw.shape[0])
     knots_raw[:, N_CHANNELS], knots_surprise[:, N_CHANNELS] = knots
     return _calibrated(total, lines, *knots)
+
+
+def _luck(surprise: F64, n_channels: int) -> float:
+    """Return what the best of several channels has too much, in powers of ten.
+
+    Between 0 (they all say the same) and log10 of their number (each says its own).
+    """
+    share = float((surprise >= _LUCK_AT).mean()) if surprise.size else 0.0
+    return math.log10(min(max(share * 10.0**_LUCK_AT, 1.0), float(n_channels)))
 
 
 def _fit_channel(

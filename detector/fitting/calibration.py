@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import math
+
 import numpy as np
 
 from detector.scoring.builtin import N_KNOTS
-from detector.state.layout import F64
+from detector.state.layout import F64, I64
 
 _TAIL_DAYS = 40  # exceedances that shape the tail
 _LEAST_TAIL_SHARE = 0.01
@@ -13,6 +15,9 @@ _MAX_SHAPE = 0.4
 _ALLOWANCE = 1.2  # the next month is not the last one: rare days come so much more often
 _EXPONENTIAL = 1e-3  # smaller shapes are the exponential, numerically
 _LEAN_DAYS = 200.0  # a stratum of so many days weighs as much as the whole bank
+_SURE_DAYS = 10.0
+_BUSY_DAY = 0.75  # quantile of actor-days a day: rest days do not make the budget
+LEAST_THRESHOLD = 0.5  # below it nothing is an anomaly, however large the budget
 _BEYOND = 4.0  # powers of ten beyond the largest value seen that get knots
 
 
@@ -73,7 +78,22 @@ def fit_knots(pool: F64, stratum: F64) -> tuple[F64, F64]:
     share = _ALLOWANCE * share / (1.0 + (_ALLOWANCE - 1.0) * share)
     surprise = np.maximum.accumulate(-np.log10(np.clip(share, 1e-300, 1.0)))
     surprise[0] = 0.0
-    return grid, surprise
+    return grid, _bounded(grid, surprise, pool.size)
+
+
+def _bounded(grid: F64, surprise: F64, n: int) -> F64:
+    """Let a surprise grow no faster than the raw score where the history thins out.
+
+    A raw score is a power of ten of the detector's own model. Ten days of a history can
+    correct the model; where there are fewer, they cannot make a day rarer than it says.
+    """
+    bounded = surprise.copy()
+    sure = math.log10(n / _SURE_DAYS) if n > _SURE_DAYS else 0.0
+    for knot in range(1, grid.size):
+        if surprise[knot] > sure:
+            step = min(surprise[knot] - surprise[knot - 1], grid[knot] - grid[knot - 1])
+            bounded[knot] = bounded[knot - 1] + step
+    return bounded
 
 
 def _grid(pool: F64, stratum: F64) -> F64:
@@ -87,16 +107,23 @@ def _grid(pool: F64, stratum: F64) -> F64:
     return np.concatenate([knots, last + stretch])
 
 
-def threshold_for(score: F64, n_days: int, budget_per_day: float) -> float:
-    """Return the score that so many actor-days a day reach on the history.
+def threshold_for(score: F64, local_day: I64, budget_per_day: float) -> float:
+    """Return the score that so many actor-days a day reach.
+
+    The higher of two answers: what the history shows, and what the score itself promises (s
+    is reached by one actor-day in 10**s). The first alone would be too low: priors and
+    calibration have seen these very days.
 
     Args:
         score: (m,) day scores of the whole bank.
-        n_days: local days of the history.
+        local_day: (m,) day of each.
         budget_per_day: alerts a team can read.
     """
-    n_alerts = int(budget_per_day * max(n_days, 1))
+    _, per_day = np.unique(local_day, return_counts=True)
+    n_alerts = int(budget_per_day * max(per_day.size, 1))
     if n_alerts >= score.size:
-        return 0.5
-    ordered = np.sort(score)[::-1]
-    return max(float(ordered[max(n_alerts, 1) - 1]), 0.5)
+        return LEAST_THRESHOLD
+    shown = float(np.sort(score)[::-1][max(n_alerts, 1) - 1])
+    busy = float(np.quantile(per_day, _BUSY_DAY))
+    promised = -math.log10(min(budget_per_day / busy, 1.0))
+    return max(shown, promised, LEAST_THRESHOLD)

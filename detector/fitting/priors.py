@@ -41,6 +41,8 @@ _TRIM = 0.1
 _LEAST_ACTORS, _LEAST_DAYS = 3, 30
 _LEAST_DAYS_PER_ACTOR = 3
 _HALF = N_BINS // 2
+_LEAST_SETTLED_LINES = 200
+_BEYOND_SURPRISE = 1e6  # mean of a count that a short history cannot tell: nothing reaches it
 _NOVELTY = [NEW, UNEXPLAINED]  # mean something only once an actor has settled
 _HOUR_FLOOR = 0.001
 _MEAN_FLOOR = 0.02
@@ -111,8 +113,7 @@ def fit_counts(
             lines = group.lines[kind[group.lines] == day_kind]
             found, n_actors = _trimmed_mean(history.user[lines], counts[lines])
             late = lines[settled[lines]]
-            if late.size:
-                found[_NOVELTY] = _trimmed_mean(history.user[late], counts[late])[0][_NOVELTY]
+            found[_NOVELTY] = _trimmed_mean(history.user[late], counts[late])[0][_NOVELTY]
             prior = source["mean"][up, day_kind].copy()
             if day_kind == 1 and not top:
                 prior *= mean[row, 0] / np.maximum(source["mean"][up, 0], _MEAN_FLOOR)
@@ -129,6 +130,8 @@ def fit_counts(
         base, base_spread = source["dispersion"][up], source["spread"][up]
         dispersion[row] = np.clip(base + share * (within - base), 0.02, 50.0)
         spread[row] = np.clip(base_spread + share * (between - base_spread), 0.05, 10.0)
+    if int(settled.sum()) < _LEAST_SETTLED_LINES:
+        mean[:, :, _NOVELTY] = _BEYOND_SURPRISE
     return mean, dispersion, spread
 
 

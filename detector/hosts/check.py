@@ -5,6 +5,7 @@ from __future__ import annotations
 import tomllib
 from pathlib import Path
 
+from detector.artifact_model import check_model
 from detector.artifacts import read_artifact
 from detector.errors import DetectorError
 from detector.mapping import load_mapping
@@ -17,7 +18,7 @@ def check_file(path: Path) -> tuple[str, str | None]:
     kind = _kind(path)
     try:
         if kind == "artifact":
-            read_artifact(path)
+            check_model(read_artifact(path))
         elif kind == "reference":
             load_reference(path)
         elif kind == "mapping":

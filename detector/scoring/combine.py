@@ -33,8 +33,9 @@ def combine(
 
     A detector is as surprised as its most surprised channel. Only what a surprise has above
     ``NOTABLE`` counts: one detector that is sure is not diluted by others that have nothing
-    to say, and several that are half sure add up. What flagged days have said before
-    counts only in part (``remember_flagged``).
+    to say, and several that are half sure add up. None adds more than its own model says:
+    where history made a tail thin, a single detector does not outrank all. What flagged
+    days have said before counts only in part (``remember_flagged``).
 
     Source:
         Soft-thresholding Fisher combination, Zhang, Tong, Landers & Wu (2020).
@@ -54,6 +55,8 @@ def combine(
     whole, fresh = 0.0, 0.0
     for detector in range(N_DETECTORS):
         value = surprise[CALIBRATED + detector]
+        if day[LOUDEST + detector] >= 0:
+            value = min(value, surprise[RAW + day[LOUDEST + detector]])
         known = limits.known_share * np.float64(baseline[KNOWN + detector])
         whole += max(value - NOTABLE, 0.0)
         fresh += max(value - known - NOTABLE, 0.0)

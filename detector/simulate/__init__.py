@@ -10,6 +10,7 @@ from typing import Any, BinaryIO
 import numpy as np
 import orjson
 
+from detector.simulate import parameters as p
 from detector.simulate.bank import Bank, Floats, build_bank, write_reference
 from detector.simulate.day import Events, ordinary_day
 from detector.simulate.incidents import Incident, plan_incidents, vip_customers
@@ -75,7 +76,8 @@ def simulate(
     bank = build_bank(config, bank_rng)
     incidents = plan_incidents(bank, bad_rng)
     write_reference(bank, out / "reference", vip_customers(bank))
-    writer = Writer(bank, text_rng)
+    other_desk = {case.number for case in incidents if case.kind in p.AT_OTHER_DESK}
+    writer = Writer(bank, text_rng, frozenset(other_desk))
     bad_ids: dict[int, list[str]] = {}
     with (out / "events.jsonl").open("wb") as stream:
         ordered = _ArrivalOrder(stream)

@@ -41,6 +41,7 @@ class Bank:
     leave: Ints  # (n, 2)
     cover: Ints  # (n, 3): branch, first, last
     campaign: Floats  # (branches, days) factor
+    new_computer_day: Ints
     zone: list[str]  # per branch
     calendar: list[str]
     region: list[str]
@@ -99,6 +100,11 @@ def build_bank(config: p.SimulationConfig, rng: np.random.Generator) -> Bank:
         leave=_leaves(n, config.days, rng),
         cover=_covers(homes, everybody, config, rng),
         campaign=_campaigns(config, rng),
+        new_computer_day=np.where(
+            _chosen(n_people, p.NEW_COMPUTER_SHARE, rng, n),
+            rng.integers(1, max(config.days, 2), n),
+            NEVER,
+        ),
         zone=zone,
         calendar=calendar,
         region=region,

@@ -41,18 +41,21 @@ class Role:
     list_share: float = 0.08
     export_share: float = 0.002
     list_records: float = 20.0
+    system: str = "core-banking"  # where most of the work is done
+    hot_desks: bool = False  # any free desk of the department, not an own computer
     saturday_share: float = 0.05  # of the people who work on Saturdays
 
 
 DAY = ((8.5, 17.5, 1.0),)
 ROLES = (
     Role("teller", 0.38, 75, 0.15, ((8.0, 17.0, 0.8), (9.5, 18.5, 0.2)), saturday_share=0.25),
-    Role("relationship_manager", 0.18, 55, 0.25, DAY, list_share=0.12),
-    Role("loan_officer", 0.13, 45, 0.25, DAY, export_share=0.006),
+    Role("relationship_manager", 0.18, 55, 0.25, DAY, list_share=0.12, system="crm"),
+    Role("loan_officer", 0.13, 45, 0.25, DAY, export_share=0.006, system="credit"),
     Role(
         "call_center", 0.14, 95, 0.15,
         ((7.0, 15.0, 0.4), (13.0, 21.0, 0.4), (21.0, 30.0, 0.2)),
-        head_office=True, cross_share=1.0, list_share=0.15, saturday_share=0.4,
+        head_office=True, cross_share=1.0, list_share=0.15, saturday_share=0.4, system="crm",
+        hot_desks=True,
     ),
     Role("branch_manager", 0.06, 35, 0.3, DAY, list_share=0.3, list_records=60.0),
     Role(
@@ -71,6 +74,11 @@ SERVICE_EVENTS = 1500.0  # a nightly batch between 01:00 and 05:00
 SERVICE_HOURS = (1.0, 5.0)
 
 TEMPO_SIGMA = 0.35  # of the log of personal tempo
+OWN_SYSTEM_SHARE = 0.85  # of a person's events; the rest is core banking
+OTHER_DESK_SHARE = 0.01  # of person-days at a colleague's computer
+NEW_COMPUTER_SHARE = 0.05  # of people, once in the period
+HOME_SHARE = 0.02  # of person-days over the bank's VPN
+HOT_DESKS = 40
 START_SIGMA_HOURS = 0.35  # people begin a little earlier or later
 PART_TIME_SHARE, PART_TIME_PRESENCE = 0.1, 0.6
 SICK_SHARE = 0.03  # of person-days
@@ -113,3 +121,4 @@ INCIDENTS: dict[str, tuple[tuple[int, int], tuple[int, int], float, float]] = {
     "service_misuse": ((1, 2), (40, 100), 10.0, 16.0),
     "new_hire_harvest": ((2, 3), (100, 250), 9.0, 17.0),
 }
+AT_OTHER_DESK = frozenset({"shared_account", "service_misuse"})

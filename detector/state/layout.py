@@ -47,7 +47,8 @@ N_DETECTORS = 11
 # Raw scores are calibrated channel by channel: first one channel per detector, then those of
 # counts whose tails are too different to share one.
 VOLUME_CHANNEL, EXPORT_CHANNEL, SECRET_CHANNEL, DENIED_CHANNEL = range(11, 15)
-CHANNEL_DETECTOR = (*range(N_DETECTORS), 0, 0, 7, 9)
+BURST_CHANNEL, NOVELTY_CHANNEL = 15, 16
+CHANNEL_DETECTOR = (*range(N_DETECTORS), 0, 0, 7, 9, 0, 0)
 N_CHANNELS = len(CHANNEL_DETECTOR)
 N_LEVELS = 10  # distinct days of one customer within two weeks: 2 to 11
 
