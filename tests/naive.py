@@ -254,10 +254,13 @@ def combined(
         known: what counts as said, per detector.
         lines: knots per channel, then of the sum.
     """
-    said = dict.fromkeys(range(len(known)), 0.0)
+    loudest = dict.fromkeys(range(len(known)), (0.0, 0.0))  # calibrated, raw
     for channel, detector in enumerate(detector_of):
         if raw[channel] > 0.0:
-            said[detector] = max(said[detector], calibrated(raw[channel], *lines[channel]))
+            value = calibrated(raw[channel], *lines[channel])
+            if value > loudest[detector][0]:
+                loudest[detector] = (value, raw[channel])
+    said = {detector: min(pair) for detector, pair in loudest.items()}
     whole = sum(max(value - 1.0, 0.0) for value in said.values())
     fresh = sum(max(value - known[detector] - 1.0, 0.0) for detector, value in said.items())
     return calibrated(whole, *lines[-1]), calibrated(fresh, *lines[-1])

@@ -314,7 +314,11 @@ def test_sums_over_days_equal_their_definition(days: list[tuple[int, bool]], tod
 
 # -- one score from many
 
-raws = st.lists(st.sampled_from([0.0, 0.5, 2.0, 5.0, 11.9, 12.0, 40.0]), min_size=15, max_size=15)
+raws = st.lists(
+    st.sampled_from([0.0, 0.5, 2.0, 5.0, 11.9, 12.0, 40.0]),
+    min_size=s.N_CHANNELS,
+    max_size=s.N_CHANNELS,
+)
 
 
 @pytest.mark.uncompiled

@@ -33,6 +33,15 @@ def at_a_desk(n: int = 0, **fields: Any) -> Stream:
     return day_worker(*burst(moment(TESTED, "15:30"), n, 60, **{**DESK, **fields}), **DESK)
 
 
+def from_everywhere() -> Stream:
+    """The same teller, and one password in many hands."""
+    hands = burst(moment(TESTED, "15:30"), 10, 60, **{**DESK, **ELSEWHERE})
+    return at_a_desk() + [
+        {**item, "device_id": f"X-{i}", "source_ip": f"172.{16 + i}.9.9"}
+        for i, item in enumerate(hands)
+    ]
+
+
 def leased() -> Stream:
     """The same computer, every day and every hour under another address of its network."""
     work = at_a_desk()
@@ -83,8 +92,8 @@ def looks(n_days: int, per_day: int = 1, **fields: Any) -> Stream:
 SCENARIOS = (
     Scenario("unfamiliar", "another computer, network, system, channel and action", FIRES,
              lambda: at_a_desk(20, **ELSEWHERE), fitted=True),
-    Scenario("unfamiliar", "the same, for three look-ups", FIRES,
-             lambda: at_a_desk(3, **ELSEWHERE), fitted=True),
+    Scenario("unfamiliar", "ten look-ups, each from another computer and network", FIRES,
+             from_everywhere, fitted=True),
     Scenario("unfamiliar", "a new computer", QUIET,
              lambda: at_a_desk(20, **NEW_COMPUTER)),
     Scenario("unfamiliar", "a new computer, among known colleagues", QUIET,
