@@ -10,6 +10,7 @@ from typing import Any
 import orjson
 
 from detector.detections import DETECTORS, Detection
+from detector.errors import SnapshotError
 from detector.evidence import evidence_of
 from detector.explain import explain
 from detector.policy import Policy
@@ -133,11 +134,29 @@ class Episodes:
         return orjson.dumps(content)
 
     def restore(self, content: bytes | str) -> None:
-        """Take open episodes from a snapshot."""
-        self._open = {
-            int(user): {int(day): _Episode(*parts) for day, parts in days.items()}
-            for user, days in orjson.loads(content).items()
-        }
+        """Take open episodes from a snapshot.
+
+        Raises:
+            SnapshotError: it holds anything but open episodes.
+        """
+        try:
+            self._open = {
+                int(user): {int(day): _episode_of(parts) for day, parts in days.items()}
+                for user, days in orjson.loads(content).items()
+            }
+        except (ValueError, TypeError, AttributeError):
+            raise SnapshotError(
+                "holds something else", where="episodes", hint="Start with an empty store"
+            ) from None
+
+
+def _episode_of(parts: Any) -> _Episode:
+    """Take one episode from a snapshot; nothing in it is believed unseen."""
+    version, first_ids, last_ids = parts
+    ids = [*first_ids, *last_ids]
+    if type(version) is not int or not all(isinstance(event_id, str) for event_id in ids):
+        raise ValueError
+    return _Episode(version, list(first_ids), list(last_ids))
 
 
 def alert_id(user_id: str, day: int) -> str:

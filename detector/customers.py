@@ -7,10 +7,11 @@ from collections import defaultdict
 from dataclasses import dataclass
 from datetime import date
 
-from detector.table_rows import Row
+from detector.table_rows import MAX_LIST, Row
 
 _SEPARATORS = re.compile(r"[\s,;|]+")
-_SENSITIVE = frozenset({"vip", "employee", "staff", "honeytoken", "pep"})
+_FLAGS = ("vip", "employee", "honeytoken", "pep")  # a column each, or words of one column
+_SENSITIVE = frozenset({*_FLAGS, "staff"})
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,8 +47,9 @@ def customers_of(rows: list[Row]) -> Customers:
     owners: dict[str, list[str]] = defaultdict(list)
     for row in rows:
         customer = row.required("customer_id")
-        words = set(_SEPARATORS.split((row.text("flags") or "").lower()))
-        if words & _SENSITIVE or any(map(row.flag, ("vip", "employee", "honeytoken"))):
+        words = set(_words(row.text("flags", MAX_LIST)))
+        flags = [row.flag(name) for name in _FLAGS]
+        if any(flags) or {word.lower() for word in words} & _SENSITIVE:
             sensitive.append(customer)
         home, user = row.text("household"), row.text("user_id") or row.text("employee_user_id")
         if home is not None:
@@ -63,16 +65,30 @@ def customers_of(rows: list[Row]) -> Customers:
 
 def approvals_of(rows: list[Row]) -> tuple[Approval, ...]:
     """Read the table of approvals."""
-    return tuple(
-        Approval(
-            row.required("ticket_id"),
-            row.text("user_id"),
-            tuple(_SEPARATORS.split(row.text("customers") or row.text("customer_id") or ""))
-            if row.text("customers") or row.text("customer_id")
-            else (),
-            row.text("branch"),
-            row.optional_day("valid_from"),
-            row.optional_day("valid_to"),
-        )
-        for row in rows
+    return tuple(map(_approval, rows))
+
+
+def _approval(row: Row) -> Approval:
+    first, last = row.optional_day("valid_from"), row.optional_day("valid_to")
+    if first is not None and last is not None and first > last:
+        what = f"is after valid_to: {first} > {last}"
+        raise row.error("valid_from", what, "Swap the two dates")
+    one = row.text("customer_id")  # an id as it stands, blanks and commas included
+    listed = _words(row.text("customers", MAX_LIST))
+    return Approval(
+        ticket_id=row.required("ticket_id"),
+        user_id=row.text("user_id"),
+        customers=tuple(dict.fromkeys([*listed, *([] if one is None else [one])])),
+        branch=row.text("branch"),
+        first_day=first,
+        last_day=last,
     )
+
+
+def _words(text: str | None) -> list[str]:
+    """Split a cell at commas, semicolons, bars and blanks.
+
+    >>> _words("c1; c2|c3,")
+    ['c1', 'c2', 'c3']
+    """
+    return [word for word in _SEPARATORS.split(text or "") if word]

@@ -149,7 +149,10 @@ def _repeat(found: Detection) -> dict[str, Any]:
 
 
 def _account(found: Detection) -> dict[str, Any]:
-    return {"window": "1d", "rule": found.account.rule, "observed": found.account.n_days}
+    """Return the rule that was broken, and the count that stands out beside it."""
+    rule = {"window": "1d", "rule": found.account.rule, "observed": found.account.n_days}
+    count = found.counts.get("account")
+    return rule if count is None else {**rule, "count": _count(count)}
 
 
 _SPECIAL: dict[str, Callable[[Detection], dict[str, Any]]] = {

@@ -35,8 +35,8 @@ _KNOWN = {
     "calendar": ("calendar", "date", "kind"),
     "cover": ("user_id", "branch", "from", "to"),
     "customers": (
-        "customer_id", "flags", "vip", "employee", "honeytoken", "user_id", "employee_user_id",
-        "household",
+        "customer_id", "flags", "vip", "employee", "honeytoken", "pep", "user_id",
+        "employee_user_id", "household",
     ),
     "approvals": (
         "ticket_id", "user_id", "customers", "customer_id", "branch", "action", "scope", "purpose",

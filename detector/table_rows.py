@@ -10,7 +10,9 @@ from pathlib import Path
 from detector.errors import ReferenceDataError
 
 MAX_TEXT = 256
-_TRUE, _FALSE = frozenset({"1", "true", "yes", "y", "x"}), frozenset({"", "0", "false", "no", "n"})
+MAX_LIST = 100_000  # a cell that lists ids or periods
+_TRUE = frozenset({"1", "true", "yes", "y", "x", "是"})
+_FALSE = frozenset({"", "0", "false", "no", "n", "否"})
 
 
 @dataclass(frozen=True, slots=True)
@@ -21,10 +23,10 @@ class Row:
     number: int
     cells: Mapping[str, str]
 
-    def text(self, column: str) -> str | None:
+    def text(self, column: str, longest: int = MAX_TEXT) -> str | None:
         """Return a cell without blanks around it, None where it is empty or missing."""
         value = (self.cells.get(column) or "").strip()
-        if len(value) > MAX_TEXT or not value.isprintable():
+        if len(value) > longest or not value.isprintable():
             raise self.error(column, "is too long or not printable", "Clean the cell")
         return value or None
 
@@ -62,12 +64,15 @@ class Row:
     def periods(self, column: str) -> tuple[tuple[date, date], ...]:
         """Return periods such as ``2026-03-02/2026-03-05;2026-05-01/2026-05-01``."""
         found = []
-        for part in filter(None, (self.text(column) or "").split(";")):
-            first, _, last = part.strip().partition("/")
+        parts = map(str.strip, (self.text(column, MAX_LIST) or "").split(";"))
+        for part in filter(None, parts):
+            texts = part.partition("/")
             try:
-                period = date.fromisoformat(first), date.fromisoformat(last or first)
+                first, last = (date.fromisoformat(t.strip()) for t in (texts[0], texts[2] or part))
             except ValueError:
                 hint = "Write YYYY-MM-DD/YYYY-MM-DD, separated by ;"
                 raise self.error(column, "is not a list of periods", hint) from None
-            found.append(period)
+            if first > last:
+                raise self.error(column, f"ends before it begins: {part}", "Swap the two dates")
+            found.append((first, last))
         return tuple(found)

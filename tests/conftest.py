@@ -71,13 +71,13 @@ def bank(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture(scope="session")
 def quiet_artifact(tmp_path_factory: pytest.TempPathFactory) -> Artifact:
-    """What was learned from three weeks of a bank without incidents; one alert in five days."""
+    """What was learned from three weeks of a bank without incidents; one alert a day."""
     folder = tmp_path_factory.mktemp("quiet")
     simulate(folder, SimulationConfig(users=100, branches=6, days=21, seed=3, incidents=0))
     events = str(folder / "events.jsonl")
     batches = [chunk.batch for chunk in decoded(events, load_mapping(None), 1_000_000)]
     policy = load_policy(None)
-    policy = replace(policy, alerts=replace(policy.alerts, budget_per_day=0.2))
+    policy = replace(policy, alerts=replace(policy.alerts, budget_per_day=1.0))
     arrays, manifest = fit(lambda: iter(batches), policy, load_reference(folder / "reference"))
     return Artifact(arrays, manifest, "quiet")
 

@@ -23,7 +23,10 @@ MONDAY = datetime(2026, 3, 2, 2, 0, tzinfo=UTC)  # 10:00 in Shanghai, a working 
 
 
 def event(number: int, user: str, when: datetime, **fields: Any) -> dict[str, Any]:
-    """One canonical event; ``customer`` and ``branch`` are short for the record's."""
+    """One canonical event; ``customer`` and ``branch`` are short for the record's.
+
+    Customers come in no order of their numbers, unless one is named.
+    """
     return {
         "event_id": f"e{number}",
         "event_time": when.isoformat(),
@@ -31,7 +34,7 @@ def event(number: int, user: str, when: datetime, **fields: Any) -> dict[str, An
         "user_role": fields.pop("role", "teller"),
         "user_branch": fields.pop("home", "B1"),
         "action": fields.pop("action", "read"),
-        "customer_id": fields.pop("customer", f"c{number}"),
+        "customer_id": fields.pop("customer", f"c{number * 7_919 % 1_000_003}"),
         "record_branch": fields.pop("branch", "B1"),
         "record_count": fields.pop("records", 1),
         **fields,

@@ -173,6 +173,15 @@ def test_an_unknown_mapping_key_is_named_with_a_suggestion(tmp_path: Path) -> No
         ("[detectors.bulk_reed]\nenabled = true", "'bulk_read'"),
         ("[detectors.bulk_read]\nenabled = 1", "Expected a bool"),
         ("[alerts", "is not TOML"),
+        ("[alerts]\nknown_share = 1.5", "got 1.5.*Allowed: 0 to 1"),
+        ("[limits]\nmax_values_per_actor = 1", "got 1.*Allowed: 8 to"),
+        ('[events]\nbusiness_actions = "update"', "Expected a list"),
+        ("[events]\nbusiness_actions = [1]", "list of action names"),
+        ("[events]\nquery_caps = [100, 5]", "whole numbers from 10 to 10,000,000"),
+        ('[events]\nquery_caps = ["100"]', "whole numbers from 10"),
+        ("[events]\nquery_caps = [true]", "whole numbers from 10"),
+        ("[events]\nquery_cap = [100]", "'query_caps'"),
+        ("[detectors.under_cap]\nthreshold = -1", "got -1.*Allowed: 0 to 40"),
     ],
 )
 def test_a_policy_typo_is_named(tmp_path: Path, text: str, words: str) -> None:

@@ -28,6 +28,10 @@ LIMITED = {
         [event(i, "u1", NOON + timedelta(seconds=i), branch=f"B{i}") for i in range(6)],
         "events beyond max_branches_per_actor were not scored for their branch",
     ),
+    "max_values_per_actor = 8": (
+        [event(i, "u1", NOON + timedelta(seconds=i), device_id=f"PC-{i}") for i in range(13)],
+        "6 values beyond max_values_per_actor were left out of profiles",
+    ),
 }
 
 

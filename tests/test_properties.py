@@ -10,20 +10,60 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import orjson
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from detector.customers import Approval, Customers
+from detector.detections import DETECTORS
 from detector.engine import new_state, restore_state, step
+from detector.reference import Branch, Cover, Reference, Staff
+from detector.state.layout import empty_tables
 from detector.state.snapshot import dump, load
+from tests.golden.regenerate import second_act
+from tests.scenarios import COMING
 from tests.streams import MONDAY, batch_of, event, plan_of, run
 
-EVERYTHING = plan_of(min_score=0.2)  # so that nearly every day gives alerts to compare
+DAY = MONDAY.date()
+KNOWN = Reference(
+    staff=Staff(
+        user_ids=("u0", "u1", "u2"),
+        roles=("teller", None, "teller"),
+        branches=("B1", None, "B2"),
+        account_types=("person", None, "service"),
+        left=(None, DAY + timedelta(days=3), None),
+        leave=(((DAY, DAY), (DAY + timedelta(days=2), DAY + timedelta(days=20))), (), ()),
+    ),
+    branches=(Branch("B1", "north"), Branch("B2", "north", "Europe/Amsterdam", "NL")),
+    cover=(Cover("u1", "B3", DAY, DAY + timedelta(days=5)),),
+    customers=Customers(sensitive=("c1", "c4", "c9"), own=(("u0", "c2"), ("u3", "c5"))),
+    approvals=(
+        Approval("T1", None, (), None, DAY, DAY + timedelta(days=2)),
+        Approval("T2", "u0", ("c3",), None, None, None),
+        Approval("T3", "u1", (), "B2", DAY + timedelta(days=1), None),
+    ),
+)
+EVERYTHING = plan_of(min_score=0.2, reference=KNOWN)  # nearly every day gives alerts to compare
+RARELY = {
+    "device_id": ("PC-1", "PC-2", "PC-3"),
+    "source_ip": ("10.1.1.5", "10.1.1.9", "172.16.1.1"),
+    "system": ("core", "crm", "hr"),
+    "channel": ("branch", "api"),
+    "data_class": ("C1", "C2", "C3"),
+    "outcome": ("success", "denied"),
+    "ticket_id": ("T1", "T2", "T9"),
+    "purpose": ("call",),
+}
+ACTIONS = ("read", "read", "read", "update", "list", "export")
 
 
 @st.composite
 def streams(draw: st.DrawFn) -> list[dict[str, Any]]:
-    """Some people over some days: bursts, late and double rows, gaps, other branches."""
+    """Some people over some days: bursts, late and double rows, gaps, other branches.
+
+    Devices, tickets, refusals and the like come and go; some walk through customer numbers.
+    """
     events: list[dict[str, Any]] = []
     clock = MONDAY
     gaps = st.sampled_from([0, 1, 20, 300, 1_900, 4_000, 30_000, 90_000, 400_000])
@@ -31,16 +71,23 @@ def streams(draw: st.DrawFn) -> list[dict[str, Any]]:
         clock += timedelta(seconds=draw(gaps))
         late = timedelta(seconds=draw(st.sampled_from([0, 0, 0, 0, 600, 5_000, 9_000, 90_000])))
         shape = draw(st.integers(0, 9))
+        extra = {
+            name: draw(st.sampled_from(values))
+            for name, values in RARELY.items()
+            if draw(st.integers(0, 3)) == 0
+        }
+        customer = f"c{number}" if shape > 6 else f"c{draw(st.integers(0, 12))}"
         events.append(
             event(
                 draw(st.integers(0, number)) if shape == 0 else number,
                 f"u{draw(st.integers(0, 3))}",
                 clock - late,
-                customer=None if shape == 1 else f"c{draw(st.integers(0, 12))}",
+                customer=None if shape == 1 else customer,
                 branch=f"B{draw(st.integers(1, 3))}",
                 home=None if shape == 2 else "B1",
-                action="export" if shape == 3 else "read",
-                records=draw(st.sampled_from([1, 1, 1, 5, 400])),
+                action=draw(st.sampled_from(ACTIONS)),
+                records=draw(st.sampled_from([1, 1, 1, 5, 99, 400])),
+                **extra,
             )
         )
     return events
@@ -134,6 +181,18 @@ def test_a_planted_leak_of_the_future_is_found() -> None:
     assert not np.array_equal(honest, leaking)
 
 
+def test_growing_tables_change_nothing() -> None:
+    """The tables outgrow their first size here; alone, most people need no growth at all."""
+    events = everything_at_once()
+    lines, _, state = run(events, EVERYTHING, [700, 1_500])
+    whole, alone = by_user(lines), {}
+    for user in {item["user_id"] for item in events}:
+        alone |= by_user(run([item for item in events if item["user_id"] == user], EVERYTHING)[0])
+
+    assert state.tables.customers.key.size > empty_tables().customers.key.size
+    assert alone == whole
+
+
 @given(streams())
 def test_other_people_do_not_change_a_score(events: list[dict[str, Any]]) -> None:
     """The score of each row of u0 is the same with and without everybody else."""
@@ -144,20 +203,48 @@ def test_other_people_do_not_change_a_score(events: list[dict[str, Any]]) -> Non
     np.testing.assert_array_equal(np.concatenate([*alone, np.zeros(0)]), together)
 
 
+def everything_at_once() -> list[dict[str, Any]]:
+    """Five people around the clock for two weeks, and the second act of the golden story."""
+    busy = [
+        event(
+            i,
+            f"u{i * 7 % 5}",
+            MONDAY + timedelta(seconds=1_000 * i - (4_000 if i % 31 == 0 else 0)),
+            customer=f"c{i // 5 if i % 400 > 300 else i * i % 211}",
+            branch=f"B{1 + (i % 17 == 0)}",
+            action="list" if i % 9 == 0 else "update" if i % 11 == 0 else "read",
+            records=99 if i % 9 == 0 else 1,
+            device_id=f"PC-{i % 5}-{(i // 100) % 3 if i % 700 > 500 else 0}",
+            source_ip=f"10.{i % 5}.0.{i % 200}",
+            system="hr" if 1_200 < i < 1_250 else "core",
+            data_class="C3" if i % 40 == 7 else "C2",
+            outcome="denied" if i % 50 == 3 else "success",
+            ticket_id="T1" if i % 3 == 0 else None,
+        )
+        for i in range(1_300)
+    ]
+    return [*busy, *second_act()]
+
+
+def test_every_detector_speaks_where_the_compiler_is_compared() -> None:
+    """What says nothing there is compared with nothing."""
+    lines, _, _ = run(everything_at_once(), EVERYTHING)
+    said = {
+        part["detector"]
+        for line in lines
+        for part in orjson.loads(line)["contributions"]
+        if part["surprise"] > 0.0
+    }
+
+    assert said == set(DETECTORS) - COMING
+
+
 _DIGEST = """
 import hashlib, sys
 sys.path.insert(0, {root!r})
-from datetime import timedelta
-from tests.streams import MONDAY, event, plan_of, run
-events = [
-    event(
-        i, f"u{{i * 7 % 5}}", MONDAY + timedelta(seconds=97 * i - (4000 if i % 31 == 0 else 0)),
-        customer=f"c{{i * i % 211}}", branch=f"B{{1 + (i % 17 == 0)}}",
-        action="list" if i % 9 == 0 else "read", records=1 + (i % 9 == 0) * (i % 50),
-    )
-    for i in range(2500)
-]
-lines, steps, _ = run(events, plan_of(min_score=0.2))
+from tests.streams import run
+from tests.test_properties import EVERYTHING, everything_at_once
+lines, steps, _ = run(everything_at_once(), EVERYTHING)
 scores = b"".join(s.scores.tobytes() for s in steps)
 print(len(lines), hashlib.sha256(b"".join(lines) + scores).hexdigest())
 """

@@ -143,7 +143,7 @@ def test_every_alert_is_explained_in_both_languages(
 
         assert english.count(". ") + 1 > len(alert["detectors"]) <= chinese.count("。")
         assert "ordinary person-days" in english
-        assert "人日一次" in chinese
+        assert "人日" in chinese
 
 
 @pytest.mark.parametrize("source", ["bank12", "permits"])
