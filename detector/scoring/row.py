@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from detector.compiled import kernel
+from detector.compiled import kernel, part
 from detector.scoring.account import score_account
 from detector.scoring.actor import judge_time, slot_of
 from detector.scoring.combine import combine
@@ -77,7 +77,7 @@ _LARGEST_CHUNK = CHUNK_ROWS[-1]
 _FIRST_SAMPLES = 10
 
 
-@kernel
+@part
 def has_room(tables: Tables) -> bool:
     """Tell whether one more row surely fits; if not, the caller grows the tables."""
     actors, counts = tables.actors, tables.counts
@@ -121,7 +121,7 @@ def score_rows(
     return int(rows.time_ns.size)
 
 
-@kernel
+@part
 def admit(tables: Tables, rows: Rows, row: int, slot: int, limits: Limits) -> int:
     """Tell whether a row counts: it has an actor, a usable time, and is not a duplicate."""
     counts = tables.counts
@@ -139,13 +139,13 @@ def admit(tables: Tables, rows: Rows, row: int, slot: int, limits: Limits) -> in
     return SCORED
 
 
-@kernel
+@part
 def group_of(me: I64, model: Model) -> int:
     """Return the actor's peer group."""
     return int(model.group_of[me[ROLE] + 1, max(me[HOME], 0)])
 
 
-@kernel
+@part
 def score(
     tables: Tables,
     rows: Rows,
@@ -202,7 +202,7 @@ def score(
     return after > before
 
 
-@kernel
+@part
 def fired_bits(surprise: F64, limits: Limits) -> int:
     """Return the detectors at or above their own threshold, else the strongest one."""
     bits, best = 0, 0
@@ -214,7 +214,7 @@ def fired_bits(surprise: F64, limits: Limits) -> int:
     return bits or 1 << best
 
 
-@kernel
+@part
 def has_grown(day: I64, surprise: F64, fired: int, limits: Limits) -> bool:
     """Tell whether an episode deserves a new version."""
     said = surprise[SAID_SCORE]
@@ -227,7 +227,7 @@ def has_grown(day: I64, surprise: F64, fired: int, limits: Limits) -> bool:
     )
 
 
-@kernel
+@part
 def decide(
     tables: Tables,
     rows: Rows,

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from detector.compiled import kernel
+from detector.compiled import aside, kernel, part
 from detector.state.layout import (
     ARENA_TOP,
     CHUNK,
@@ -35,7 +35,7 @@ N_CLASSES = len(CHUNK_ROWS)
 _ROWS = np.array(CHUNK_ROWS, dtype=np.int64)
 
 
-@kernel
+@part
 def take_chunk(arena: Arena, counts: I64, size_class: int) -> int:
     """Return the first row of a free chunk; the caller has checked that the top has room."""
     free = arena.free[size_class]
@@ -47,14 +47,14 @@ def take_chunk(arena: Arena, counts: I64, size_class: int) -> int:
     return int(top)
 
 
-@kernel
+@part
 def give_chunk(arena: Arena, base: int, size_class: int) -> None:
     """Put a chunk on its free list."""
     arena.time_ns[base] = arena.free[size_class]
     arena.free[size_class] = base
 
 
-@kernel
+@part
 def _copy_row(arena: Arena, source: int, target: int) -> None:
     arena.time_ns[target] = arena.time_ns[source]
     arena.event[target] = arena.event[source]
@@ -63,7 +63,7 @@ def _copy_row(arena: Arena, source: int, target: int) -> None:
     arena.flags[target] = arena.flags[source]
 
 
-@kernel
+@part
 def _leave(arena: Arena, me: I64, row: int, first: int) -> None:
     """Take one row out of the counts that start at column ``first``."""
     me[first] -= 1
@@ -74,7 +74,7 @@ def _leave(arena: Arena, me: I64, row: int, first: int) -> None:
         me[first + 3] -= arena.records[row]
 
 
-@kernel
+@part
 def _advance(arena: Arena, me: I64, t_ns: int) -> None:
     """Let both windows end at ``t_ns``."""
     base, end = me[CHUNK], me[TAIL_END]
@@ -86,7 +86,7 @@ def _advance(arena: Arena, me: I64, t_ns: int) -> None:
         me[OPEN_10M] += 1
 
 
-@kernel
+@part
 def _forget_before(arena: Arena, me: I64, start: int) -> None:
     """Drop the oldest rows of a full tail from the windows and from the tail."""
     base = me[CHUNK]
@@ -99,13 +99,17 @@ def _forget_before(arena: Arena, me: I64, start: int) -> None:
     me[TAIL_START] = start
 
 
-@kernel
+@part
 def make_room(arena: Arena, counts: I64, me: I64, keep_ns: int, max_rows: int) -> None:
     """Make room for one more row: forget what is too old, move, or grow to a larger chunk."""
+    if me[TAIL_END] >= _ROWS[me[CHUNK_CLASS]]:
+        _move_tail(arena, counts, me, keep_ns, max_rows)
+
+
+@aside
+def _move_tail(arena: Arena, counts: I64, me: I64, keep_ns: int, max_rows: int) -> None:
     base, size_class = me[CHUNK], me[CHUNK_CLASS]
     rows = _ROWS[size_class]
-    if me[TAIL_END] < rows:
-        return
     start, end = me[TAIL_START], me[TAIL_END]
     while start < end and arena.time_ns[base + start] <= me[NEWEST_NS] - keep_ns:
         start += 1
@@ -130,7 +134,7 @@ def make_room(arena: Arena, counts: I64, me: I64, keep_ns: int, max_rows: int) -
     me[OPEN_10M] -= start
 
 
-@kernel
+@part
 def is_duplicate(arena: Arena, me: I64, event: int) -> bool:
     """Tell whether this event id is already in the tail."""
     base = me[CHUNK]
@@ -140,7 +144,7 @@ def is_duplicate(arena: Arena, me: I64, event: int) -> bool:
     return False
 
 
-@kernel
+@part
 def append_in_order(
     arena: Arena, me: I64, t_ns: int, event: int, customer: int, records: int, volume: bool
 ) -> None:
@@ -166,7 +170,7 @@ def append_in_order(
         me[first + 3] += records if volume else 0
 
 
-@kernel
+@part
 def _write_row(
     arena: Arena, row: int, t_ns: int, event: int, customer: int, records: int, volume: bool
 ) -> None:
@@ -177,7 +181,7 @@ def _write_row(
     arena.flags[row] = HAS_VOLUME if volume else 0
 
 
-@kernel
+@aside
 def insert_late(
     arena: Arena, me: I64, t_ns: int, event: int, customer: int, records: int, volume: bool
 ) -> int:
@@ -195,7 +199,7 @@ def insert_late(
     return int(position)
 
 
-@kernel
+@part
 def _mark_last(arena: Arena, first: int, stop: int, customer: int) -> None:
     """Flag every row of a customer but the last."""
     seen = False
@@ -206,7 +210,7 @@ def _mark_last(arena: Arena, first: int, stop: int, customer: int) -> None:
             seen = True
 
 
-@kernel
+@part
 def _recount(arena: Arena, me: I64) -> None:
     """Compute both windows, which end at the newest row, from scratch."""
     base = me[CHUNK]
@@ -236,7 +240,7 @@ def sort_in_place(values: I64, n: int) -> None:
             values[j] = value
 
 
-@kernel
+@aside
 def window_ending_at(
     arena: Arena, me: I64, position: int, width_ns: int, out: I64, scratch: I64
 ) -> None:
