@@ -6,7 +6,7 @@ is known. Columns of one actor lie side by side: one event touches few cache lin
 
 from __future__ import annotations
 
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -214,42 +214,47 @@ def empty_arena(n_rows: int) -> Arena:
     )
 
 
+# Largest columns first: a cell is then as small as it can be
+_CUSTOMER_CELL = [
+    ("key", np.int64), ("seen", np.uint32), ("served", np.uint32), ("slot", np.int32),
+    ("last_day", np.int16),
+]  # fmt: skip
+_BRANCH_CELL = [
+    ("key", np.int64), ("branch", np.int64), ("day", np.int32, 2), ("today", np.int32, 2),
+    ("row", np.int32), ("slot", np.int32), ("closed", np.int32), ("visits", np.float32),
+    ("size", np.float32),
+]  # fmt: skip
+_VALUE_CELL = [
+    ("key", np.int64), ("day", np.int32, 2), ("today", np.int32, 2), ("slot", np.int32),
+    ("closed", np.int32), ("uses", np.float32),
+]  # fmt: skip
+
+
+def _columns(cell: list[Any], n_table: int) -> dict[str, Any]:
+    """Allocate a pair table cell by cell: what is looked at together shares a cache line."""
+    table = np.zeros(n_table, dtype=np.dtype(cell, align=True))
+    return {name: table[name] for name, *_ in cell}
+
+
 def empty_customers(n_table: int) -> CustomerPairs:
     """Allocate an actor × customer table of this size."""
-    return CustomerPairs(
-        key=np.zeros(n_table, dtype=np.int64),
-        slot=np.zeros(n_table, dtype=np.int32),
-        last_day=np.full(n_table, NO_DAY, dtype=np.int16),
-        seen=np.zeros(n_table, dtype=np.uint32),
-        served=np.zeros(n_table, dtype=np.uint32),
-    )
+    columns = _columns(_CUSTOMER_CELL, n_table)
+    columns["last_day"][:] = NO_DAY
+    return CustomerPairs(**columns)
 
 
 def empty_branches(n_table: int) -> BranchPairs:
     """Allocate an actor × branch table of this size."""
-    return BranchPairs(
-        key=np.zeros(n_table, dtype=np.int64),
-        branch=np.zeros(n_table, dtype=np.int64),
-        row=np.zeros(n_table, dtype=np.int32),
-        slot=np.zeros(n_table, dtype=np.int32),
-        closed=np.zeros(n_table, dtype=np.int32),
-        visits=np.zeros(n_table, dtype=np.float32),
-        size=np.zeros(n_table, dtype=np.float32),
-        day=np.full((n_table, 2), NO_DAY, dtype=np.int32),
-        today=np.zeros((n_table, 2), dtype=np.int32),
-    )
+    columns = _columns(_BRANCH_CELL, n_table)
+    columns["day"][:] = NO_DAY
+    return BranchPairs(**columns)
 
 
 def empty_values(n_table: int) -> ValuePairs:
     """Allocate an actor × value table of this size."""
-    return ValuePairs(
-        key=np.zeros(n_table, dtype=np.int64),
-        slot=np.zeros(n_table, dtype=np.int32),
-        closed=np.zeros(n_table, dtype=np.int32),
-        uses=np.zeros(n_table, dtype=np.float32),
-        day=np.full((n_table, 2), NO_DAY, dtype=np.int32),
-        today=np.zeros((n_table, 2), dtype=np.int32),
-    )
+    columns = _columns(_VALUE_CELL, n_table)
+    columns["day"][:] = NO_DAY
+    return ValuePairs(**columns)
 
 
 def empty_tables() -> Tables:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Any
 
 import numpy as np
@@ -37,6 +37,11 @@ from detector.state.tables import fill_actor_table, place_keys
 _GROWTH = 1.3  # little slack: state is counted per active user
 _REMEDY = "The state is of another version: start with an empty store"
 _Pairs = CustomerPairs | BranchPairs | ValuePairs
+_MAKERS: dict[type, Callable[[int], _Pairs]] = {
+    CustomerPairs: empty_customers,
+    BranchPairs: empty_branches,
+    ValuePairs: empty_values,
+}
 _KEPT_DAYS = 33  # a pair not seen for so long is outside every window of its two open days
 
 
@@ -125,11 +130,22 @@ def tables_from(arrays: Mapping[str, NDArray[np.generic]]) -> Tables:
         columns = [
             _column(arrays, f"{part}.{name}", getattr(blank, part), name) for name in kind._fields
         ]
-        parts.append(kind(*columns))
+        parts.append(_laid_out(kind(*columns)))
     if "counts" not in arrays or arrays["counts"].shape != blank.counts.shape:
         raise SnapshotError("is missing or foreign", where="counts", hint=_REMEDY)
     parts.append(np.asarray(arrays["counts"], dtype=np.int64))
     return Tables(*parts)
+
+
+def _laid_out(part: Any) -> Any:
+    """Give a pair table the layout in memory that kernels are compiled for."""
+    maker = _MAKERS.get(type(part))
+    if maker is None:
+        return part
+    table = maker(part.key.size)
+    for name in part._fields:
+        getattr(table, name)[:] = getattr(part, name)
+    return table
 
 
 def _column(
