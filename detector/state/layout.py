@@ -125,13 +125,22 @@ class Actors(NamedTuple):
 
 
 class Arena(NamedTuple):
-    """Recent rows of all actors; each actor owns one chunk, sorted by event time."""
+    """Recent rows of all actors; each actor owns one chunk, sorted by event time.
+
+    Rows of a chunk with the same event, or customer, are found by chains, newest first:
+    ``…_head`` is the last row of each bucket, ``…_next`` the one before each row; both count
+    from 1 in their chunk, 0 = none. Service accounts have thousands of recent rows.
+    """
 
     time_ns: I64
     event: I64
     customer: I64
     records: I32
     flags: U8
+    event_head: I16
+    event_next: I16
+    customer_head: I16
+    customer_next: I16
     free: I64  # first free chunk per size class, -1 = none; the next is in ``time_ns``
 
 
@@ -210,6 +219,10 @@ def empty_arena(n_rows: int) -> Arena:
         customer=np.zeros(n_rows, dtype=np.int64),
         records=np.zeros(n_rows, dtype=np.int32),
         flags=np.zeros(n_rows, dtype=np.uint8),
+        event_head=np.zeros(n_rows, dtype=np.int16),
+        event_next=np.zeros(n_rows, dtype=np.int16),
+        customer_head=np.zeros(n_rows, dtype=np.int16),
+        customer_next=np.zeros(n_rows, dtype=np.int16),
         free=np.full(len(CHUNK_ROWS), -1, dtype=np.int64),
     )
 

@@ -28,6 +28,7 @@ from detector.state.layout import (
     TAIL_START,
     Arena,
 )
+from detector.state.tables import home_cell
 
 TEN_MINUTES_NS = 600_000_000_000
 HOUR_NS = 3_600_000_000_000
@@ -38,13 +39,14 @@ _ROWS = np.array(CHUNK_ROWS, dtype=np.int64)
 @part
 def take_chunk(arena: Arena, counts: I64, size_class: int) -> int:
     """Return the first row of a free chunk; the caller has checked that the top has room."""
-    free = arena.free[size_class]
-    if free >= 0:
-        arena.free[size_class] = arena.time_ns[free]
-        return int(free)
-    top = counts[ARENA_TOP]
-    counts[ARENA_TOP] = top + _ROWS[size_class]
-    return int(top)
+    base = arena.free[size_class]
+    if base >= 0:
+        arena.free[size_class] = arena.time_ns[base]
+    else:
+        base = counts[ARENA_TOP]
+        counts[ARENA_TOP] = base + _ROWS[size_class]
+    _cut_chains(arena, base, _ROWS[size_class])
+    return int(base)
 
 
 @part
@@ -61,6 +63,34 @@ def _copy_row(arena: Arena, source: int, target: int) -> None:
     arena.customer[target] = arena.customer[source]
     arena.records[target] = arena.records[source]
     arena.flags[target] = arena.flags[source]
+
+
+@part
+def _cut_chains(arena: Arena, base: int, rows: int) -> None:
+    for bucket in range(base, base + rows):
+        arena.event_head[bucket] = 0
+        arena.customer_head[bucket] = 0
+
+
+@part
+def _chain(arena: Arena, base: int, rows: int, i: int) -> None:
+    """Put row ``i`` of a chunk before the others of its event's and customer's buckets."""
+    bucket = base + home_cell(arena.event[base + i], rows)
+    arena.event_next[base + i] = arena.event_head[bucket]
+    arena.event_head[bucket] = i + 1
+    if arena.customer[base + i] != 0:
+        bucket = base + home_cell(arena.customer[base + i], rows)
+        arena.customer_next[base + i] = arena.customer_head[bucket]
+        arena.customer_head[bucket] = i + 1
+
+
+@part
+def _chain_all(arena: Arena, me: I64) -> None:
+    """Chain the rows of a tail anew after they have moved."""
+    base, rows = me[CHUNK], _ROWS[me[CHUNK_CLASS]]
+    _cut_chains(arena, base, rows)
+    for i in range(me[TAIL_START], me[TAIL_END]):
+        _chain(arena, base, rows, i)
 
 
 @part
@@ -132,16 +162,31 @@ def _move_tail(arena: Arena, counts: I64, me: I64, keep_ns: int, max_rows: int) 
     me[TAIL_END] = live
     me[OPEN_1H] -= start
     me[OPEN_10M] -= start
+    _chain_all(arena, me)
 
 
 @part
 def is_duplicate(arena: Arena, me: I64, event: int) -> bool:
     """Tell whether this event id is already in the tail."""
     base = me[CHUNK]
-    for row in range(base + me[TAIL_START], base + me[TAIL_END]):
-        if arena.event[row] == event:
+    i = int(arena.event_head[base + home_cell(event, _ROWS[me[CHUNK_CLASS]])])
+    while i > me[TAIL_START]:
+        if arena.event[base + i - 1] == event:
             return True
+        i = int(arena.event_next[base + i - 1])
     return False
+
+
+@part
+def last_of_customer(arena: Arena, me: I64, customer: int) -> int:
+    """Return the last row of a customer in the tail, or -1."""
+    base = me[CHUNK]
+    i = int(arena.customer_head[base + home_cell(customer, _ROWS[me[CHUNK_CLASS]])])
+    while i > me[TAIL_START]:
+        if arena.customer[base + i - 1] == customer:
+            return i - 1
+        i = int(arena.customer_next[base + i - 1])
+    return -1
 
 
 @part
@@ -155,13 +200,13 @@ def append_in_order(
     if customer == 0:
         new_1h, new_10m = 0, 0
     else:
-        for i in range(end - 1, me[TAIL_START] - 1, -1):
-            if arena.customer[base + i] == customer:
-                arena.flags[base + i] |= SUPERSEDED
-                new_1h = 1 if i < me[OPEN_1H] else 0
-                new_10m = 1 if i < me[OPEN_10M] else 0
-                break
+        last = last_of_customer(arena, me, customer)
+        if last >= 0:
+            arena.flags[base + last] |= SUPERSEDED
+            new_1h = 1 if last < me[OPEN_1H] else 0
+            new_10m = 1 if last < me[OPEN_10M] else 0
     _write_row(arena, base + end, t_ns, event, customer, records, volume)
+    _chain(arena, base, _ROWS[me[CHUNK_CLASS]], end)
     me[TAIL_END] = end + 1
     for first, new in ((COUNTS_10M, new_10m), (COUNTS_1H, new_1h)):
         me[first] += 1
@@ -195,6 +240,7 @@ def insert_late(
     _write_row(arena, base + position, t_ns, event, customer, records, volume)
     if customer != 0:
         _mark_last(arena, base + me[TAIL_START], base + me[TAIL_END], customer)
+    _chain_all(arena, me)
     _recount(arena, me)
     return int(position)
 
