@@ -7,6 +7,7 @@ import numpy as np
 from detector.compiled import kernel, part
 from detector.scoring.account import score_account
 from detector.scoring.actor import judge_time, slot_of
+from detector.scoring.ahead import look_ahead
 from detector.scoring.combine import combine
 from detector.scoring.counts import busy_factor, score_counts
 from detector.scoring.describe import describe
@@ -105,6 +106,7 @@ def score_rows(
     for row in range(first, rows.time_ns.size):
         if not has_room(tables):
             return row
+        look_ahead(tables, rows, row, out.window)
         out.mark[row] = 0
         out.score[row] = np.nan
         slot = slot_of(tables, model, limits, rows.user[row], rows.time_ns[row])
