@@ -88,5 +88,5 @@ def _touch_pairs(tables: Tables, rows: Rows, row: int) -> int:
 @part
 def _touch_tail(arena: Arena, me: I64) -> int:
     end = min(me[CHUNK] + me[TAIL_END], arena.time_ns.size - 1)
-    seen = arena.time_ns[end] ^ arena.event[end] ^ arena.customer[end]
-    return seen ^ arena.records[end] ^ arena.event_next[end] ^ arena.customer_next[end]
+    seen = arena.time_ns[end] ^ arena.event[end] ^ arena.customer[end] ^ arena.records[end]
+    return int(seen ^ arena.event_next[end] ^ arena.customer_next[end])

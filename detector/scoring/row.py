@@ -28,7 +28,7 @@ from detector.scoring.model import (
 )
 from detector.scoring.off_hours import active_share, score_hours
 from detector.scoring.repeat_target import level_of, score_repeat
-from detector.scoring.slow_drip import score_drip
+from detector.scoring.slow_drip import SLOW_DRIP, score_drip
 from detector.scoring.unfamiliar import score_values
 from detector.scoring.visits import count_visit, score_visit
 from detector.state.days import KNOWN_TODAY
@@ -74,6 +74,7 @@ from detector.state.tables import NOT_FOUND
 from detector.state.tail import is_duplicate
 from detector.workhours import ClockTables, rest_days_until
 
+CROSS_BRANCH = 2  # position in ``DETECTORS``
 _LARGEST_CHUNK = CHUNK_ROWS[-1]
 _FIRST_SAMPLES = 10
 
@@ -185,13 +186,14 @@ def score(
     )  # fmt: skip
     foreign = day[COUNTS + FOREIGN]
     branch = count_visit(tables, rows, row, slot, day, change, model, limits)
-    if branch >= 0:
+    if branch >= 0 and limits.enabled[CROSS_BRANCH]:
         busy = busy_factor(day, baseline, model, group, day[COUNTS + FOREIGN])
         score_visit(tables, branch, slot, day, surprise, model, group, busy)
     if day[COUNTS + FOREIGN] > foreign:
         grown |= 1 << FOREIGN
     score_counts(day, surprise, baseline, model, group, grown)
-    score_drip(day, surprise, me, actors.recent[slot], baseline, model, group, grown)
+    if limits.enabled[SLOW_DRIP]:
+        score_drip(day, surprise, me, actors.recent[slot], baseline, model, group, grown)
     score_values(tables, rows, row, slot, day, surprise, model, limits)
     if change > 0 and day[DAY] - me[FIRST_DAY] >= SETTLED_DAYS:
         level = level_of(tables.customers, cell, day[DAY])

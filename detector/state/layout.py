@@ -251,9 +251,7 @@ def _columns(cell: list[Any], n_table: int) -> dict[str, Any]:
 
 def empty_customers(n_table: int) -> CustomerPairs:
     """Allocate an actor × customer table of this size."""
-    columns = _columns(_CUSTOMER_CELL, n_table)
-    columns["last_day"][:] = NO_DAY
-    return CustomerPairs(**columns)
+    return CustomerPairs(**_columns(_CUSTOMER_CELL, n_table))
 
 
 def empty_branches(n_table: int) -> BranchPairs:
