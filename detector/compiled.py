@@ -17,21 +17,32 @@ _F = TypeVar("_F", bound=Callable[..., object])
 def _cache_folder() -> Path:
     """Folder of compiled code, one per state of our sources.
 
-    numba looks only at the file of the outer function; a changed inner kernel in another
-    file would go unnoticed. So the digest of all sources is part of the path.
+    numba looks only at the file of the outer function; a changed inner kernel or column in
+    another file would go unnoticed. So the digest of all their sources is part of the path.
     """
     package = Path(__file__).parent
     digest = hashlib.blake2b(numba.__version__.encode(), digest_size=8)
+    digest.update(Path(__file__).read_bytes())
     for source in sorted(package.rglob("*.py")):
         text = source.read_bytes()
-        if b"@kernel" in text or source.parent.name in _CONSTANTS:
+        if b"detector.compiled import" in text or source.parent.name in _CONSTANTS:
             digest.update(text)
     base = os.environ.get("XDG_CACHE_HOME") or str(Path.home() / ".cache")
     return Path(base) / "audit-anomaly-detector" / digest.hexdigest()
 
 
-if not os.environ.get("NUMBA_CACHE_DIR"):
-    numba.config.CACHE_DIR = str(_cache_folder())  # type: ignore[attr-defined]
+def _can_be_kept(folder: Path) -> bool:
+    """Tell whether compiled code can be written there; numba would refuse to start."""
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+    except OSError:
+        return False
+    return os.access(folder, os.W_OK | os.X_OK)
+
+
+CACHE = Path(os.environ.get("NUMBA_CACHE_DIR") or _cache_folder())
+IS_KEPT = _can_be_kept(CACHE)
+numba.config.CACHE_DIR = str(CACHE)  # type: ignore[attr-defined]
 
 
 def kernel(function: _F) -> _F:
@@ -40,5 +51,26 @@ def kernel(function: _F) -> _F:
     A kernel allocates nothing, so reference counting is off: counting some sixty arrays at
     every inner call cost ten times the work itself.
     """
-    compile_ = cast("Any", numba.njit)(cache=True, forceinline=True, _nrt=False)
+    return _compiled(function, cache=IS_KEPT, forceinline=True)
+
+
+def part(function: _F) -> _F:
+    """Compile what only kernels call: it becomes part of each of them.
+
+    Being callable from Python, and kept on disk by itself, took two thirds of the time of
+    all compiling: most of it unpacks some hundred arrays.
+    """
+    return _compiled(function, forceinline=True, no_cpython_wrapper=True)
+
+
+def aside(function: _F) -> _F:
+    """Compile what kernels call seldom, or in many places, as machine code of its own.
+
+    A call copies every array it is handed: give it few, or be rare.
+    """
+    return _compiled(function, no_cpython_wrapper=True)
+
+
+def _compiled(function: _F, **options: bool) -> _F:
+    compile_ = cast("Any", numba.njit)(_nrt=False, no_cfunc_wrapper=True, **options)
     return cast("_F", compile_(function))

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 DETECTORS = (
     "bulk_read", "off_hours", "cross_branch", "unfamiliar", "slow_drip", "enumeration",
-    "repeat_target", "sensitive", "under_cap", "account", "catch_all",
+    "repeat_target", "sensitive", "under_cap", "account",
 )  # fmt: skip
 """Order of every per-detector tuple and array axis."""
 

@@ -22,7 +22,6 @@ from detector.reference import Branch, Cover, Reference, Staff
 from detector.state.layout import empty_tables
 from detector.state.snapshot import dump, load
 from tests.golden.regenerate import second_act
-from tests.scenarios import COMING
 from tests.streams import MONDAY, batch_of, event, plan_of, run
 
 DAY = MONDAY.date()
@@ -236,7 +235,7 @@ def test_every_detector_speaks_where_the_compiler_is_compared() -> None:
         if part["surprise"] > 0.0
     }
 
-    assert said == set(DETECTORS) - COMING
+    assert said == set(DETECTORS)
 
 
 _DIGEST = """

@@ -14,6 +14,7 @@ from typing import Any
 
 from detector.alerts import Alert
 from detector.artifacts import read_artifact
+from detector.compiled import CACHE, IS_KEPT
 from detector.engine import State, Step, new_state, restore_state, step
 from detector.errors import DetectorError, OptionError, SourceError, StoreError
 from detector.hosts.events import Decoded, decoded
@@ -28,6 +29,10 @@ from detector.store import Checkpoint, Store, open_store
 
 _CHECKPOINT_EVERY_S = 5.0
 _N_TOP = 5
+_NOT_KEPT = (
+    f"compiled code cannot be kept in {CACHE}: every start compiles for half a minute; "
+    "make the folder writable or set XDG_CACHE_HOME"
+)
 
 Progress = Callable[[int, int], None]
 """Called with (lines done since the start, bytes of the input done)."""
@@ -196,7 +201,8 @@ def replay(options: ReplayOptions, progress: Progress | None = None) -> ReplaySu
     finally:
         run.close()
     newest_ns = run.summary.newest_event_ns
-    run.summary.notices = tuple(n.text for n in run.plan.notices if n.from_ns <= newest_ns)
+    due = [n.text for n in run.plan.notices if n.from_ns <= newest_ns]
+    run.summary.notices = tuple(due if IS_KEPT else [*due, _NOT_KEPT])
     return run.summary
 
 

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import math
 
-from detector.compiled import kernel
+from detector.compiled import aside, part
 from detector.scoring.model import Model
 from detector.state.days import add_count
 from detector.state.layout import (
@@ -38,7 +38,7 @@ _DORMANT_DAYS = 60
 _LEFT_SURPRISE, _LEAVE_SURPRISE, _DORMANT_SURPRISE = 6.0, 3.0, 2.0
 
 
-@kernel
+@part
 def count_switch(me: I64, day: I64, t_ns: int, device: int) -> int:
     """Follow the device of an actor; return the bit of SWITCHES if it went to and fro."""
     if device == 0 or device == me[DEVICE]:
@@ -48,7 +48,7 @@ def count_switch(me: I64, day: I64, t_ns: int, device: int) -> int:
     return add_count(day, SWITCHES, 1) if is_back else 0
 
 
-@kernel
+@part
 def is_on_leave(model: Model, user: int, day: int) -> bool:
     """Tell whether the staff directory says that the actor is on leave on a local day."""
     low, high = 0, model.leave_key.size
@@ -65,7 +65,7 @@ def is_on_leave(model: Model, user: int, day: int) -> bool:
     return False
 
 
-@kernel
+@aside
 def score_account(me: I64, user: int, day: I64, surprise: F64, model: Model) -> None:
     """Judge the account on the first row of a local day."""
     rule, raw, fact = NO_RULE, 0.0, 0

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from detector.compiled import kernel
+from detector.compiled import aside, part
 from detector.scoring.model import JUMP, SCORED, TOO_LATE, Limits, Model, Rows
 from detector.state.layout import (
     CHUNK,
@@ -24,7 +24,7 @@ from detector.state.tail import take_chunk
 _DAY_NS = 86_400_000_000_000
 
 
-@kernel
+@aside
 def start_actor(tables: Tables, model: Model, user: int, t_ns: int) -> int:
     """Take a slot for a new actor and fill in what the staff directory says."""
     slot = add_actor(tables.actors, tables.counts, user)
@@ -42,7 +42,7 @@ def start_actor(tables: Tables, model: Model, user: int, t_ns: int) -> int:
     return slot
 
 
-@kernel
+@part
 def slot_of(tables: Tables, model: Model, limits: Limits, user: int, t_ns: int) -> int:
     """Return the actor's slot, a new one if there is room, or NOT_FOUND."""
     slot = find_actor(tables.actors, user)
@@ -51,7 +51,7 @@ def slot_of(tables: Tables, model: Model, limits: Limits, user: int, t_ns: int) 
     return slot
 
 
-@kernel
+@part
 def judge_time(me: I64, t_ns: int, limits: Limits) -> int:
     """Tell whether a row's time is usable: SCORED, TOO_LATE or JUMP.
 
@@ -68,7 +68,7 @@ def judge_time(me: I64, t_ns: int, limits: Limits) -> int:
     return SCORED
 
 
-@kernel
+@part
 def take_home(me: I64, rows: Rows, row: int) -> None:
     """Take role and home branch from the row where it names them; the row is newer."""
     if rows.role[row] >= 0:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from detector.compiled import kernel
+from detector.compiled import part
 from detector.scoring.calibration import NOTABLE, calibrate
 from detector.scoring.model import Limits, Model
 from detector.state.layout import (
@@ -25,7 +25,7 @@ from detector.state.layout import (
 _KNOWN_KEPT = 0.85  # per active day
 
 
-@kernel
+@part
 def combine(
     day: I64, surprise: F64, baseline: F32, model: Model, group: int, limits: Limits
 ) -> None:
@@ -65,7 +65,7 @@ def combine(
     surprise[SCORE] = max(surprise[SCORE], calibrate(fresh, grid, line))
 
 
-@kernel
+@part
 def remember_flagged(surprise: F64, baseline: F32, flagged: bool) -> None:
     """Keep what a flagged day has said, so that the next days are ranked by what is new.
 

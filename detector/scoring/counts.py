@@ -10,7 +10,7 @@ import math
 
 import numpy as np
 
-from detector.compiled import kernel
+from detector.compiled import part
 from detector.scoring.model import Model
 from detector.scoring.negative_binomial import upper_tail_surprise
 from detector.state.layout import (
@@ -46,7 +46,7 @@ _SPREAD_DAYS = 15.0  # history after which the own dispersion weighs as much as 
 _SCREEN_SD = 1.5  # below it a count is ordinary and the tail is not worth computing
 
 
-@kernel
+@part
 def own_weight(days: float, mean: float, dispersion: float, spread: float) -> float:
     """Return how far an actor's own mean is trusted, in [0, 1).
 
@@ -58,7 +58,7 @@ def own_weight(days: float, mean: float, dispersion: float, spread: float) -> fl
     return days / (days + min(max(ratio, 1.0), 30.0))
 
 
-@kernel
+@part
 def own_dispersion(baseline: F32, stat: int, mean: float, peer: float) -> float:
     """Return the dispersion within an actor, shrunk to the peer group's."""
     weight = _SPREAD_DAYS * mean * mean
@@ -66,7 +66,7 @@ def own_dispersion(baseline: F32, stat: int, mean: float, peer: float) -> float:
     return (excess + weight * peer) / (np.float64(baseline[SQUARES + stat]) + weight)
 
 
-@kernel
+@part
 def expected_count(
     baseline: F32, model: Model, group: int, kind: int, stat: int
 ) -> tuple[float, float]:
@@ -83,7 +83,7 @@ def expected_count(
     return mean, own_dispersion(baseline, stat, mean, peer) + (1.0 - trust) * spread
 
 
-@kernel
+@part
 def busy_factor(day: I64, baseline: F32, model: Model, group: int, n_special: int) -> float:
     """Return how much busier than usual the day is, apart from special customers; >= 1.
 
@@ -94,7 +94,7 @@ def busy_factor(day: I64, baseline: F32, model: Model, group: int, n_special: in
     return float(max((day[COUNTS + CUSTOMERS_1D] - n_special) / max(mean, 1.0), 1.0))
 
 
-@kernel
+@part
 def score_counts(
     day: I64, surprise: F64, baseline: F32, model: Model, group: int, grown: int
 ) -> None:
@@ -126,7 +126,7 @@ def score_counts(
             day[BEST_STAT + channel] = stat
 
 
-@kernel
+@part
 def learn_counts(
     day: I64,
     baseline: F32,

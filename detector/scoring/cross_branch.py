@@ -13,7 +13,7 @@ import math
 
 import numpy as np
 
-from detector.compiled import kernel
+from detector.compiled import part
 from detector.scoring.model import Model
 from detector.scoring.negative_binomial import upper_tail_surprise
 from detector.state.layout import (
@@ -39,19 +39,19 @@ _UNKNOWN_BRANCHES = 8.0  # a branch nobody told us about stands for one of so ma
 _HOME, _REGION, _ELSEWHERE = range(3)
 
 
-@kernel
+@part
 def visit_cell_key(role: int, home: int, branch: int, n_branches: int) -> int:
     """Return the key of role × home × branch in the artifact's visit table, > 0."""
     return ((role + 1) * n_branches + home) * n_branches + branch + 1
 
 
-@kernel
+@part
 def spread_key(key: int) -> int:
     """Scatter a small key over 63 bits so that it can be used for open addressing."""
     return ((key * 2654435761) & 0x7FFFFFFF) << 31 | key
 
 
-@kernel
+@part
 def bank_share(model: Model, branch: int) -> float:
     """Return the share of the bank's actor-days that touch a branch."""
     if branch <= 0:
@@ -59,7 +59,7 @@ def bank_share(model: Model, branch: int) -> float:
     return float(max(model.branch_share[branch], 1e-4))
 
 
-@kernel
+@part
 def peer_share(model: Model, role: int, home: int, is_home: bool, branch: int) -> float:
     """Return the chance that a colleague of the same role and home visits a branch in a day."""
     if model.visit_key.size and branch > 0 and home > 0:
@@ -75,20 +75,20 @@ def peer_share(model: Model, role: int, home: int, is_home: bool, branch: int) -
     return float(model.relation_share[role + 1, relation]) * bank_share(model, branch)
 
 
-@kernel
+@part
 def own_share(visits: float, days: float, peers: float) -> float:
     """Blend the actor's own share of days with a visit with that of the peers."""
     return min(max((visits + _OWN_DAYS * peers) / (days + _OWN_DAYS), 1e-6), 1.0)
 
 
-@kernel
+@part
 def visit_size(model: Model, group: int, visits: float, size: float) -> float:
     """Expect so many customers in a visit of this actor to this branch."""
     prior = model.visit_size[group, 0]
     return float((_SIZE_VISITS * prior + visits * size) / (_SIZE_VISITS + visits))
 
 
-@kernel
+@part
 def branch_surprise(
     n_customers: int, share: float, bank: float, size: float, spread: float
 ) -> float:
@@ -99,7 +99,7 @@ def branch_surprise(
     return ratio + upper_tail_surprise(n_customers - 1, size, spread)
 
 
-@kernel
+@part
 def away_surprise(n_customers: int, baseline: F32, model: Model, group: int, busy: float) -> float:
     """Score all foreign branches of the day together."""
     away = np.float64(baseline[DAYS_AWAY])
@@ -111,7 +111,7 @@ def away_surprise(n_customers: int, baseline: F32, model: Model, group: int, bus
     return rarity + upper_tail_surprise(n_customers - 1, size, model.visit_size[group, 1])
 
 
-@kernel
+@part
 def fold_visits(
     pairs: BranchPairs, cell: int, me: I64, days: I64, decay: F64, flagged_weight: float
 ) -> None:

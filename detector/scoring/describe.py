@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from detector.compiled import kernel
+from detector.compiled import aside, part
 from detector.scoring import model as m
 from detector.scoring.counts import expected_count
 from detector.scoring.cross_branch import bank_share, own_share, peer_share
@@ -21,7 +21,7 @@ from detector.workhours import ClockTables, rest_days_until, utc_offset_s
 _DRIP_STATS = np.array(s.DRIP_STATS, dtype=np.int64)
 
 
-@kernel
+@aside
 def describe(
     tables: Tables,
     rows: Rows,
@@ -65,7 +65,7 @@ def describe(
     facts[m.F_RULE], facts[m.F_RULE_FACT] = day[s.ACCOUNT_RULE], day[s.ACCOUNT_FACT]
 
 
-@kernel
+@part
 def describe_day(
     tables: Tables,
     rows: Rows,
@@ -93,7 +93,7 @@ def describe_day(
     facts[m.F_LEARNING] = 1 if days < limits.mature_days else 0
 
 
-@kernel
+@part
 def describe_counts(
     tables: Tables, slot: int, day: I64, model: Model, group: int, facts: I64, figures: F64
 ) -> None:
@@ -113,7 +113,7 @@ def describe_counts(
         figures[at + 3] = model.dispersion[group, stat] + model.spread[group, stat]
 
 
-@kernel
+@part
 def describe_hours(
     tables: Tables,
     slot: int,
@@ -140,7 +140,7 @@ def describe_hours(
         figures[m.G_ACTIVE_SHARE] = share
 
 
-@kernel
+@part
 def describe_branch(
     tables: Tables,
     slot: int,
@@ -169,7 +169,7 @@ def describe_branch(
     figures[m.G_EXPECTED] = figures[m.G_OWN_SHARE] * model.visit_size[group, 0]
 
 
-@kernel
+@part
 def describe_drip(
     tables: Tables, slot: int, day: I64, model: Model, group: int, facts: I64, figures: F64
 ) -> None:

@@ -7,7 +7,7 @@ numbers give some by chance, which is what the actor's and the peers' means hold
 
 from __future__ import annotations
 
-from detector.compiled import kernel
+from detector.compiled import part
 from detector.state.days import add_count
 from detector.state.layout import I64, LAST_NUMBER, ORDERED, ORDERED_RUN
 
@@ -16,7 +16,7 @@ _MAX_STEP = 12  # record numbers with a check digit go up by about ten
 _LEAST_RUN = 3
 
 
-@kernel
+@part
 def count_order(me: I64, day: I64, number: int) -> int:
     """Follow the steps of record numbers; return the bit of ORDERED if it has grown.
 

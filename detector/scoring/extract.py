@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from detector.compiled import kernel
+from detector.compiled import part
 from detector.scoring.account import count_switch
 from detector.scoring.actor import take_home
 from detector.scoring.enumeration import count_order
@@ -75,7 +75,7 @@ _SECOND_NS = 1_000_000_000
 NO_CELL = -1
 
 
-@kernel
+@part
 def extract(
     tables: Tables,
     rows: Rows,
@@ -132,7 +132,7 @@ def extract(
     return parity, second // _QUARTER_S, grown, newness, cell, change
 
 
-@kernel
+@part
 def count_windows(
     tables: Tables,
     rows: Rows,
@@ -159,7 +159,7 @@ def count_windows(
         window_ending_at(arena, me, position, HOUR_NS, window[4:], scratch)
 
 
-@kernel
+@part
 def note_customer(
     tables: Tables, rows: Rows, row: int, slot: int, day: int, limits: Limits
 ) -> tuple[int, int]:
@@ -178,7 +178,7 @@ def note_customer(
     return count_customer(pairs, cell, me, tables.actors.ring[slot], day), cell
 
 
-@kernel
+@part
 def explain_customer(tables: Tables, cell: int, day: int, newness: int, explained: bool) -> int:
     """Note a reason if the row brings one; return the change in unexplained customers.
 
@@ -192,7 +192,7 @@ def explain_customer(tables: Tables, cell: int, day: int, newness: int, explaine
     return -1 if is_first and newness == KNOWN_TODAY else 0
 
 
-@kernel
+@part
 def count_kinds(rows: Rows, row: int, me: I64, day: I64, newness: int) -> int:
     """Add the row to the day's special counts; return the bits of those that have grown."""
     flags = rows.flags[row]
@@ -216,7 +216,7 @@ def count_kinds(rows: Rows, row: int, me: I64, day: I64, newness: int) -> int:
     return grown | count_switch(me, day, rows.time_ns[row], rows.device[row])
 
 
-@kernel
+@part
 def on_cover(model: Model, rows: Rows, row: int, day: I64) -> bool:
     """Tell whether the row's branch is one at which its actor stands in on this day."""
     if model.cover_key.size == 0 or rows.branch_key[row] == 0:

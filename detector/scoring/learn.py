@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from detector.compiled import kernel
+from detector.compiled import aside, part
 from detector.scoring.combine import remember_flagged
 from detector.scoring.counts import learn_counts
 from detector.scoring.model import Limits, Model, Out
@@ -39,7 +39,7 @@ from detector.state.layout import (
 )
 
 
-@kernel
+@part
 def learn_closed_days(tables: Tables, slot: int, model: Model, limits: Limits, out: Out) -> None:
     """Close the actor's days that are over, the older first, and learn from them.
 
@@ -54,7 +54,7 @@ def learn_closed_days(tables: Tables, slot: int, model: Model, limits: Limits, o
             days[parity, DAY] = NO_DAY
 
 
-@kernel
+@aside
 def learn_day(
     tables: Tables, slot: int, parity: int, model: Model, limits: Limits, out: Out
 ) -> None:
@@ -83,7 +83,7 @@ def learn_day(
         me[FLAGGED] |= 1 << back
 
 
-@kernel
+@part
 def learn_away(baseline: F32, n_foreign: int, weight: float, keep: float) -> None:
     """Count one active day, and how much of it was at foreign branches."""
     baseline[DAYS_SEEN] = np.float64(baseline[DAYS_SEEN]) * keep + weight
@@ -95,7 +95,7 @@ def learn_away(baseline: F32, n_foreign: int, weight: float, keep: float) -> Non
     baseline[DAYS_AWAY] = away
 
 
-@kernel
+@part
 def report_day(tables: Tables, slot: int, parity: int, group: int, out: Out) -> None:
     """Write a closed day into the ledger that fitting reads, if one is kept."""
     line = out.n_closed[0]

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 
-from detector.compiled import kernel
+from detector.compiled import aside, kernel, part
 
 LN10 = math.log(10.0)
 MIN_DISPERSION = 1e-3  # below it the law is Poisson for every practical purpose
@@ -35,7 +35,7 @@ def log_gamma(x: float) -> float:
     return shift + (x - 0.5) * math.log(x) - x + 0.9189385332046727 + series
 
 
-@kernel
+@part
 def _beta_fraction(x: float, a: float, b: float) -> float:
     """Continued fraction of the incomplete beta function, DLMF 8.17.22 (Lentz)."""
     c = 1.0
@@ -82,8 +82,12 @@ def upper_tail_surprise(count: int, mean: float, dispersion: float) -> float:
     >>> upper_tail_surprise(3, 3.0, 0.5)
     0.0
     """
-    if count <= mean:
-        return 0.0
+    return 0.0 if count <= mean else _tail_above_mean(count, mean, dispersion)
+
+
+@aside
+def _tail_above_mean(count: int, mean: float, dispersion: float) -> float:
+    """Compute the tail where there is something to say; much code, in many places."""
     mean = max(mean, MIN_MEAN)
     r = 1.0 / max(dispersion, MIN_DISPERSION)
     p = mean / (mean + r)

@@ -12,7 +12,7 @@ import math
 
 import numpy as np
 
-from detector.compiled import kernel
+from detector.compiled import aside, kernel, part
 from detector.scoring.model import Model
 from detector.scoring.negative_binomial import upper_tail_surprise
 from detector.state.layout import (
@@ -39,13 +39,13 @@ _FULL = 65535.0
 _LEAST_SHARE = 1e-5
 
 
-@kernel
+@part
 def has_bin(day: I64, low: int, quarter: int) -> bool:
     """Read one of the 96 bits that start in column ``low``."""
     return bool((day[low + quarter // _HALF] >> (quarter % _HALF)) & 1 == 1)
 
 
-@kernel
+@part
 def set_bin(day: I64, low: int, quarter: int) -> None:
     """Set one of the 96 bits that start in column ``low``."""
     day[low + quarter // _HALF] |= 1 << (quarter % _HALF)
@@ -57,26 +57,32 @@ def quarter_share(
 ) -> float:
     """Return the share of usual activity in quarters no busier than this one, in (0, 1]."""
     days = np.float64(baseline[WEIGHTS + kind])
+    return _share_no_busier(hours[kind], model.hours[group, kind], days, quarter)
+
+
+@aside
+def _share_no_busier(own_hours: U16, peer_hours: F64, days: float, quarter: int) -> float:
+    """Add up one kind of day: once per actor and quarter of an hour."""
     own = days / (days + _PRIOR_DAYS) / _FULL
     peer = _PRIOR_DAYS / (days + _PRIOR_DAYS)
-    here = own * hours[kind, quarter] + peer * model.hours[group, kind, quarter]
+    here = own * own_hours[quarter] + peer * peer_hours[quarter]
     total, quieter = 0.0, 0.0
     for other in range(N_BINS):
-        busy = own * hours[kind, other] + peer * model.hours[group, kind, other]
+        busy = own * own_hours[other] + peer * peer_hours[other]
         total += busy
         if busy <= here:
             quieter += busy
     return max(quieter / max(total, 1e-9), _LEAST_SHARE)
 
 
-@kernel
+@part
 def active_share(n_rest_worked: int, n_rest_days: int, prior: float) -> float:
     """Return the chance that the actor works on a rest day, in (0, 1]."""
     worked = n_rest_worked + _PRIOR_REST_DAYS * prior
     return min(max(worked / (n_rest_days + _PRIOR_REST_DAYS), _LEAST_SHARE), 1.0)
 
 
-@kernel
+@part
 def score_hours(
     day: I64,
     surprise: F64,
@@ -124,7 +130,7 @@ def score_hours(
     return is_out
 
 
-@kernel
+@part
 def learn_hours(day: I64, hours: U16, baseline: F32, weight: float) -> None:
     """Let a closed day's quarters into the histogram, each leaking into its neighbours.
 

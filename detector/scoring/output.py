@@ -76,13 +76,15 @@ def raise_alerts(
     """Turn marked rows into alerts, in arrival order."""
     _remember_branches(branch_names, batch, rows)
     alerts = []
-    for row in np.flatnonzero(out.mark).tolist():
-        facts = out.facts[row].tolist()
-        if out.mark[row] & m.SAMPLE:
-            user, day = facts[m.F_USER], facts[m.F_DAY]
-            episodes.note_sample(user, day, batch.event_ids[row])
-        if out.mark[row] & m.RAISED:
-            found = detection_of(row, facts, out.figures[row].tolist(), branch_names)
+    marked = np.flatnonzero(out.mark)
+    users, days = out.facts[marked, m.F_USER].tolist(), out.facts[marked, m.F_DAY].tolist()
+    marks, event_ids = out.mark[marked].tolist(), batch.event_ids
+    for row, mark, user, day in zip(marked.tolist(), marks, users, days, strict=True):
+        if mark & m.SAMPLE:
+            episodes.note_sample(user, day, event_ids[row])
+        if mark & m.RAISED:
+            facts, figures = out.facts[row].tolist(), out.figures[row].tolist()
+            found = detection_of(row, facts, figures, branch_names)
             alerts.append(_alert(episodes, batch, found, plan))
     return alerts
 
@@ -105,10 +107,12 @@ def _alert(episodes: Episodes, batch: EventBatch, found: Detection, plan: Plan) 
 def _remember_branches(names: dict[int, str], batch: EventBatch, rows: Rows) -> None:
     """Keep the text of every branch key, for the words of an alert."""
     column = batch.record_branch
-    present, first = np.unique(rows.branch_key, return_index=True)
-    for key, row in zip(present.tolist(), first.tolist(), strict=True):
-        if key != 0 and key not in names:
-            names[key] = column.values[int(column.codes[row])]
+    row_of_code = np.full(len(column.values) + 1, -1, dtype=np.int64)
+    row_of_code[column.codes] = np.arange(len(batch), dtype=np.int64)
+    for name, row in zip(column.values, row_of_code.tolist(), strict=False):
+        key = int(rows.branch_key[row])
+        if row >= 0 and key != 0 and key not in names:
+            names[key] = name
 
 
 def detection_of(

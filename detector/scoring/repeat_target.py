@@ -12,7 +12,7 @@ import math
 
 import numpy as np
 
-from detector.compiled import kernel
+from detector.compiled import part
 from detector.scoring.model import Model
 from detector.state.layout import (
     BEST_LEVEL,
@@ -35,7 +35,7 @@ _OWN_DAYS = 15.0
 _LEAST_RATE = 1e-6
 
 
-@kernel
+@part
 def level_of(pairs: CustomerPairs, cell: int, day: int) -> int:
     """Return the distinct days of the last 14 on which a customer was looked at for nothing.
 
@@ -53,7 +53,7 @@ def level_of(pairs: CustomerPairs, cell: int, day: int) -> int:
     return level
 
 
-@kernel
+@part
 def reach_rate(baseline: F32, model: Model, group: int, level: int) -> float:
     """Return how many customers a day reach at least this level, for this actor."""
     own, peers = 0.0, 0.0
@@ -64,7 +64,7 @@ def reach_rate(baseline: F32, model: Model, group: int, level: int) -> float:
     return max((own + _OWN_DAYS * peers) / (days + _OWN_DAYS), _LEAST_RATE)
 
 
-@kernel
+@part
 def score_repeat(
     day: I64, surprise: F64, baseline: F32, model: Model, group: int, level: int
 ) -> None:
@@ -80,7 +80,7 @@ def score_repeat(
         day[BEST_LEVEL] = level
 
 
-@kernel
+@part
 def learn_repeat(day: I64, baseline: F32, weight: float, keep: float) -> None:
     """Let a closed day's levels into the actor's rates."""
     for i in range(N_LEVELS):

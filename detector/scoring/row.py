@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import numpy as np
 
-from detector.compiled import kernel
+from detector.compiled import kernel, part
 from detector.scoring.account import score_account
 from detector.scoring.actor import judge_time, slot_of
+from detector.scoring.ahead import look_ahead
 from detector.scoring.combine import combine
 from detector.scoring.counts import busy_factor, score_counts
 from detector.scoring.describe import describe
@@ -27,7 +28,7 @@ from detector.scoring.model import (
 )
 from detector.scoring.off_hours import active_share, score_hours
 from detector.scoring.repeat_target import level_of, score_repeat
-from detector.scoring.slow_drip import score_drip
+from detector.scoring.slow_drip import SLOW_DRIP, score_drip
 from detector.scoring.unfamiliar import score_values
 from detector.scoring.visits import count_visit, score_visit
 from detector.state.days import KNOWN_TODAY
@@ -73,11 +74,12 @@ from detector.state.tables import NOT_FOUND
 from detector.state.tail import is_duplicate
 from detector.workhours import ClockTables, rest_days_until
 
+CROSS_BRANCH = 2  # position in ``DETECTORS``
 _LARGEST_CHUNK = CHUNK_ROWS[-1]
 _FIRST_SAMPLES = 10
 
 
-@kernel
+@part
 def has_room(tables: Tables) -> bool:
     """Tell whether one more row surely fits; if not, the caller grows the tables."""
     actors, counts = tables.actors, tables.counts
@@ -105,6 +107,7 @@ def score_rows(
     for row in range(first, rows.time_ns.size):
         if not has_room(tables):
             return row
+        look_ahead(tables, rows, row, out.window)
         out.mark[row] = 0
         out.score[row] = np.nan
         slot = slot_of(tables, model, limits, rows.user[row], rows.time_ns[row])
@@ -121,7 +124,7 @@ def score_rows(
     return int(rows.time_ns.size)
 
 
-@kernel
+@part
 def admit(tables: Tables, rows: Rows, row: int, slot: int, limits: Limits) -> int:
     """Tell whether a row counts: it has an actor, a usable time, and is not a duplicate."""
     counts = tables.counts
@@ -139,13 +142,13 @@ def admit(tables: Tables, rows: Rows, row: int, slot: int, limits: Limits) -> in
     return SCORED
 
 
-@kernel
+@part
 def group_of(me: I64, model: Model) -> int:
     """Return the actor's peer group."""
     return int(model.group_of[me[ROLE] + 1, max(me[HOME], 0)])
 
 
-@kernel
+@part
 def score(
     tables: Tables,
     rows: Rows,
@@ -183,13 +186,14 @@ def score(
     )  # fmt: skip
     foreign = day[COUNTS + FOREIGN]
     branch = count_visit(tables, rows, row, slot, day, change, model, limits)
-    if branch >= 0:
+    if branch >= 0 and limits.enabled[CROSS_BRANCH]:
         busy = busy_factor(day, baseline, model, group, day[COUNTS + FOREIGN])
         score_visit(tables, branch, slot, day, surprise, model, group, busy)
     if day[COUNTS + FOREIGN] > foreign:
         grown |= 1 << FOREIGN
     score_counts(day, surprise, baseline, model, group, grown)
-    score_drip(day, surprise, me, actors.recent[slot], baseline, model, group, grown)
+    if limits.enabled[SLOW_DRIP]:
+        score_drip(day, surprise, me, actors.recent[slot], baseline, model, group, grown)
     score_values(tables, rows, row, slot, day, surprise, model, limits)
     if change > 0 and day[DAY] - me[FIRST_DAY] >= SETTLED_DAYS:
         level = level_of(tables.customers, cell, day[DAY])
@@ -202,7 +206,7 @@ def score(
     return after > before
 
 
-@kernel
+@part
 def fired_bits(surprise: F64, limits: Limits) -> int:
     """Return the detectors at or above their own threshold, else the strongest one."""
     bits, best = 0, 0
@@ -214,7 +218,7 @@ def fired_bits(surprise: F64, limits: Limits) -> int:
     return bits or 1 << best
 
 
-@kernel
+@part
 def has_grown(day: I64, surprise: F64, fired: int, limits: Limits) -> bool:
     """Tell whether an episode deserves a new version."""
     said = surprise[SAID_SCORE]
@@ -227,7 +231,7 @@ def has_grown(day: I64, surprise: F64, fired: int, limits: Limits) -> bool:
     )
 
 
-@kernel
+@part
 def decide(
     tables: Tables,
     rows: Rows,

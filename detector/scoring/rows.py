@@ -45,15 +45,16 @@ def rows_of(batch: EventBatch, plan: Plan) -> Rows:
     branch_key = _keys(batch.record_branch)
     pairs, shares = _values(batch, plan)
     device = _keys(batch.device_id)
+    customer_pair = mix(batch.user_hash, batch.customer_hash)
     return Rows(
         time_ns=batch.event_time_ns,
         event=batch.event_hash,
         user=batch.user_hash,
         customer=batch.customer_hash,
-        customer_pair=mix(batch.user_hash, batch.customer_hash),
+        customer_pair=customer_pair,
         number=batch.customer_number,
         records=batch.record_count,
-        flags=_flags(batch, plan, branch_key),
+        flags=_flags(batch, plan, branch_key, customer_pair),
         device=np.where(device != 0, device, _keys(batch.source_ip)),
         value_pair=pairs,
         value_share=shares,
@@ -101,6 +102,8 @@ def _values(batch: EventBatch, plan: Plan) -> tuple[NDArray[np.int64], NDArray[n
     pairs = np.zeros((len(batch), len(columns)), dtype=np.int64)
     shares = np.zeros((len(batch), len(columns)), dtype=np.float64)
     for field, column in enumerate(columns):
+        if not column.values:
+            continue
         keys = value_keys(column, field)
         present = column.codes >= 0
         pair = mix(batch.user_hash, keys[column.codes])
@@ -109,7 +112,12 @@ def _values(batch: EventBatch, plan: Plan) -> tuple[NDArray[np.int64], NDArray[n
     return pairs, shares
 
 
-def _flags(batch: EventBatch, plan: Plan, branch_key: NDArray[np.int64]) -> NDArray[np.int64]:
+def _flags(
+    batch: EventBatch,
+    plan: Plan,
+    branch_key: NDArray[np.int64],
+    customer_pair: NDArray[np.int64],
+) -> NDArray[np.int64]:
     """(n,) bits of ``model.IS_*``."""
     events = plan.policy.events
     volume, export = frozenset(events.volume_actions), frozenset(events.export_actions)
@@ -128,14 +136,16 @@ def _flags(batch: EventBatch, plan: Plan, branch_key: NDArray[np.int64]) -> NDAr
     secret = _taken(batch.data_class, lambda name: IS_SECRET * (name == "C3"), 0, np.int64)
     reasons = plan.reasons
     sensitive = is_in(batch.customer_hash, reasons.sensitive)
-    own = is_in(mix(batch.user_hash, batch.customer_hash), reasons.own)
+    own = is_in(customer_pair, reasons.own)
     explained = reasons.explained(batch, branch_key)
-    near = _near_cap(batch.record_count, np.asarray(events.query_caps, dtype=np.float64))
-    near &= (action & IS_VOLUME) != 0
-    return (
+    flags = (
         action | outcome | secret | IS_SENSITIVE * sensitive | IS_OWN * own
-        | IS_EXPLAINED * explained | IS_NEAR_CAP * near
+        | IS_EXPLAINED * explained
     )  # fmt: skip
+    lists = np.flatnonzero((action & IS_VOLUME) != 0)
+    near = _near_cap(batch.record_count[lists], np.asarray(events.query_caps, dtype=np.float64))
+    flags[lists] |= IS_NEAR_CAP * near
+    return np.asarray(flags)
 
 
 def _near_cap(records: NDArray[np.int64], caps: NDArray[np.float64]) -> NDArray[np.bool_]:

@@ -12,7 +12,7 @@ import math
 
 import numpy as np
 
-from detector.compiled import kernel
+from detector.compiled import part
 from detector.scoring.counts import own_dispersion, own_weight
 from detector.scoring.model import Model
 from detector.scoring.negative_binomial import upper_tail_surprise
@@ -48,14 +48,14 @@ _DRIFT = 0.015  # relative variance of an honest person's level from month to mo
 _KEEP = 0.5 ** (1.0 / 60.0)
 
 
-@kernel
+@part
 def day_factor(model: Model, group: int, kind: int, stat: int) -> float:
     """Return how much of a working day's count such a day usually brings."""
     work = max(model.mean[group, 0, stat], 0.02)
     return 1.0 if kind == 0 else max(model.mean[group, kind, stat] / work, 0.05)
 
 
-@kernel
+@part
 def lagged_mean(baseline: F32, model: Model, group: int, k: int) -> tuple[float, float, float]:
     """Return a working day's mean before the recent days, its dispersion, and the trust."""
     stat = _STATS[k]
@@ -66,7 +66,7 @@ def lagged_mean(baseline: F32, model: Model, group: int, k: int) -> tuple[float,
     return mean, own_dispersion(baseline, stat, mean, peer), trust
 
 
-@kernel
+@part
 def sum_dispersion(
     mean: float, dispersion: float, trust: float, spread: float, days: float, span: int
 ) -> float:
@@ -75,7 +75,7 @@ def sum_dispersion(
     return dispersion / span + trust * level + (1.0 - trust) * spread + _DRIFT
 
 
-@kernel
+@part
 def score_drip(
     day: I64,
     surprise: F64,
@@ -128,7 +128,7 @@ def score_drip(
                 day[BEST_DRIP], day[BEST_SPAN] = k, span
 
 
-@kernel
+@part
 def learn_drip(
     day: I64, me: I64, recent: F32, baseline: F32, model: Model, group: int, flagged: bool
 ) -> None:

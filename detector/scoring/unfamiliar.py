@@ -14,7 +14,7 @@ import math
 
 import numpy as np
 
-from detector.compiled import kernel
+from detector.compiled import aside, part
 from detector.scoring.model import Limits, Model, Rows
 from detector.state.layout import (
     DAY,
@@ -47,7 +47,7 @@ _LN10 = math.log(10.0)
 _MAX_LOG_RATIO = 30.0
 
 
-@kernel
+@part
 def own_chance(n_value: float, n: float, n_new: float, bank: float) -> float:
     """Return the chance of a value under the actor's own profile, in (0, 1].
 
@@ -65,21 +65,27 @@ def own_chance(n_value: float, n: float, n_new: float, bank: float) -> float:
     return min(known + new * bank, 1.0)
 
 
-@kernel
+@part
 def log_gain(bank: float, own: float) -> float:
     """Return ln of the likelihood ratio "a tenth is somebody else" : "all is the actor"."""
     ratio = min(math.log(bank / own), _MAX_LOG_RATIO)
     return math.log(1.0 - _FOREIGN_SHARE + _FOREIGN_SHARE * math.exp(ratio))
 
 
-@kernel
+@part
 def fold_value(
     pairs: ValuePairs, cell: int, me: I64, days: I64, decay: F64, flagged_weight: float
 ) -> None:
     """Let the uses of days that have closed meanwhile into the value's history."""
+    if me[N_CLOSED] != pairs.closed[cell]:
+        _fold_closed(pairs, cell, me, days, decay, flagged_weight)
+
+
+@aside
+def _fold_closed(
+    pairs: ValuePairs, cell: int, me: I64, days: I64, decay: F64, flagged_weight: float
+) -> None:
     age = min(me[N_CLOSED] - pairs.closed[cell], decay.size - 1)
-    if age == 0:
-        return
     count = np.float64(pairs.uses[cell]) * decay[age]
     pairs.closed[cell] = me[N_CLOSED]
     for parity in range(2):
@@ -94,7 +100,7 @@ def fold_value(
     pairs.uses[cell] = count
 
 
-@kernel
+@part
 def score_values(
     tables: Tables,
     rows: Rows,
@@ -135,7 +141,7 @@ def score_values(
     surprise[RAW + UNFAMILIAR] = max(surprise[RAW + UNFAMILIAR], surprise[OTHERS] / _LN10)
 
 
-@kernel
+@part
 def learn_values(day: I64, baseline: F32, weight: float, keep: float) -> None:
     """Let a closed day into the totals of the profile."""
     for field in range(N_FIELDS):

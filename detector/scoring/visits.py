@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from detector.compiled import kernel
+from detector.compiled import part
 from detector.scoring.cross_branch import (
     away_surprise,
     bank_share,
@@ -41,7 +41,7 @@ _THOUSANDTHS = 1000.0
 _LEAST_HOME_VISITS = 3000  # three days, in thousandths, before a home is guessed
 
 
-@kernel
+@part
 def is_covered(model: Model, pair: int, day: int) -> bool:
     """Tell whether the actor is on cover duty at this branch on this local day."""
     low, high = 0, model.cover_key.size
@@ -59,7 +59,7 @@ def is_covered(model: Model, pair: int, day: int) -> bool:
     return False
 
 
-@kernel
+@part
 def guess_home(me: I64, branch_key: int, branch_row: int, visits: float) -> None:
     """Keep the most visited branch as the home of an actor whose home nobody named."""
     weight = int(visits * _THOUSANDTHS)
@@ -70,7 +70,7 @@ def guess_home(me: I64, branch_key: int, branch_row: int, visits: float) -> None
         me[HOME_GUESSED] = 1
 
 
-@kernel
+@part
 def count_visit(
     tables: Tables,
     rows: Rows,
@@ -112,7 +112,7 @@ def count_visit(
     return count_today(pairs, cell, day, change, is_foreign)
 
 
-@kernel
+@part
 def count_today(pairs: BranchPairs, cell: int, day: I64, change: int, is_foreign: bool) -> int:
     """Count customers without a business reason at a branch on a day."""
     parity = day[DAY] & 1
@@ -126,7 +126,7 @@ def count_today(pairs: BranchPairs, cell: int, day: I64, change: int, is_foreign
     return cell if change > 0 else -1
 
 
-@kernel
+@part
 def score_visit(
     tables: Tables,
     cell: int,

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from detector.compiled import kernel
+from detector.compiled import aside, kernel, part
 from detector.state.layout import (
     BEST_BIN,
     BEST_STAT,
@@ -43,14 +43,14 @@ KNOWN_TODAY, NEW_TODAY, NEVER_SEEN = range(3)
 _ALL_DAYS = 0xFFFFFFFF
 
 
-@kernel
+@part
 def pass_time(me: I64, day: int, second: int, lateness_s: int) -> None:
     """Let the actor's clock pass ``second`` of local ``day``: older days can then close."""
     over = day - 1 if second >= lateness_s else day - 2
     me[CLOSED_UNTIL] = max(me[CLOSED_UNTIL], over)
 
 
-@kernel
+@part
 def day_of_row(me: I64, day: int) -> int:
     """Return the open day on which a row of local ``day`` counts.
 
@@ -60,7 +60,7 @@ def day_of_row(me: I64, day: int) -> int:
     return int(min(max(day, me[CLOSED_UNTIL] + 1), me[CLOSED_UNTIL] + 2))
 
 
-@kernel
+@aside
 def start_day(days: I64, surprises: F64, day: int, kind: int) -> None:
     """Clear the line of a day's parity for a new day."""
     parity = day & 1
@@ -75,18 +75,23 @@ def start_day(days: I64, surprises: F64, day: int, kind: int) -> None:
     surprises[parity, SAID_SCORE] = -1.0
 
 
-@kernel
+@part
 def advance_ring(me: I64, ring: I32, day: int) -> None:
     """Move the 30-day window of an actor so that it ends at ``day``."""
+    if day > me[RING_DAY]:
+        _move_ring(me, ring, day)
+
+
+@aside
+def _move_ring(me: I64, ring: I32, day: int) -> None:
     steps = min(day - me[RING_DAY], N_RING)
     for i in range(steps):
         cell = (day - i) & (N_RING - 1)
         ring[RING_EVENTS, cell] = 0
         ring[RING_RECORDS, cell] = 0
         ring[RING_CUSTOMERS, cell] = 0
-    if steps > 0:
-        me[FLAGGED] = (me[FLAGGED] << steps) & 0xFFFFFFFF if steps < N_RING else 0
-        me[RING_DAY] = day
+    me[FLAGGED] = (me[FLAGGED] << steps) & 0xFFFFFFFF if steps < N_RING else 0
+    me[RING_DAY] = day
 
 
 @kernel
@@ -98,7 +103,7 @@ def customers_30d(me: I64, ring: I32) -> int:
     return total
 
 
-@kernel
+@part
 def count_customer(pairs: CustomerPairs, cell: int, me: I64, ring: I32, day: int) -> int:
     """Note a customer on a local day.
 
@@ -124,7 +129,7 @@ def count_customer(pairs: CustomerPairs, cell: int, me: I64, ring: I32, day: int
     return NEVER_SEEN if apart > WINDOW_DAYS else NEW_TODAY
 
 
-@kernel
+@part
 def note_reason(pairs: CustomerPairs, cell: int, day: int) -> bool:
     """Note a business reason for a customer on a day; tell whether it is the day's first."""
     back = int(min(int(pairs.last_day[cell]) - day, N_RING - 1))
@@ -133,14 +138,14 @@ def note_reason(pairs: CustomerPairs, cell: int, day: int) -> bool:
     return bool((served >> back) & 1 == 0)
 
 
-@kernel
+@part
 def was_seen_before(pairs: CustomerPairs, cell: int, day: int) -> bool:
     """Tell whether a customer was looked at on an earlier day of the last 30."""
     back = int(min(int(pairs.last_day[cell]) - day, N_RING - 1))
     return bool(np.int64(pairs.seen[cell]) >> (back + 1) != 0)
 
 
-@kernel
+@part
 def count_row(day: I64, me: I64, ring: I32, t_ns: int, records: int, volume: bool) -> int:
     """Count a row on its open day; return the bits of the day counts that have grown."""
     if day[EVENTS] == 0 or t_ns < day[FIRST_NS]:
@@ -156,14 +161,14 @@ def count_row(day: I64, me: I64, ring: I32, t_ns: int, records: int, volume: boo
     return grown | add_count(day, VOLUME_1D, records) if volume else grown
 
 
-@kernel
+@part
 def add_count(day: I64, stat: int, n: int) -> int:
     """Add to one of the day's counts; return its bit if it has grown."""
     day[COUNTS + stat] += n
     return 1 << stat if n > 0 else 0
 
 
-@kernel
+@part
 def raise_peaks(day: I64, counts: I64, window: int, first: int) -> int:
     """Lift the day's largest windows to the counts that start at ``first``; return the bits.
 

@@ -6,7 +6,7 @@ is known. Columns of one actor lie side by side: one event touches few cache lin
 
 from __future__ import annotations
 
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -43,11 +43,11 @@ N_DRIP = len(DRIP_STATS)
 N_RECENT = 16  # active days remembered one by one
 
 SETTLED_DAYS = 14  # before, every customer is new to an actor
-N_DETECTORS = 11
+N_DETECTORS = 10
 # Raw scores are calibrated channel by channel: first one channel per detector, then those of
 # counts whose tails are too different to share one.
-VOLUME_CHANNEL, EXPORT_CHANNEL, SECRET_CHANNEL, DENIED_CHANNEL = range(11, 15)
-BURST_CHANNEL, NOVELTY_CHANNEL = 15, 16
+VOLUME_CHANNEL, EXPORT_CHANNEL, SECRET_CHANNEL, DENIED_CHANNEL = range(10, 14)
+BURST_CHANNEL, NOVELTY_CHANNEL = 14, 15
 CHANNEL_DETECTOR = (*range(N_DETECTORS), 0, 0, 7, 9, 0, 0)
 N_CHANNELS = len(CHANNEL_DETECTOR)
 N_LEVELS = 10  # distinct days of one customer within two weeks: 2 to 11
@@ -126,13 +126,22 @@ class Actors(NamedTuple):
 
 
 class Arena(NamedTuple):
-    """Recent rows of all actors; each actor owns one chunk, sorted by event time."""
+    """Recent rows of all actors; each actor owns one chunk, sorted by event time.
+
+    Rows of a chunk with the same event, or customer, are found by chains, newest first:
+    ``…_head`` is the last row of each bucket, ``…_next`` the one before each row; both count
+    from 1 in their chunk, 0 = none. Service accounts have thousands of recent rows.
+    """
 
     time_ns: I64
     event: I64
     customer: I64
     records: I32
     flags: U8
+    event_head: I16
+    event_next: I16
+    customer_head: I16
+    customer_next: I16
     free: I64  # first free chunk per size class, -1 = none; the next is in ``time_ns``
 
 
@@ -211,46 +220,53 @@ def empty_arena(n_rows: int) -> Arena:
         customer=np.zeros(n_rows, dtype=np.int64),
         records=np.zeros(n_rows, dtype=np.int32),
         flags=np.zeros(n_rows, dtype=np.uint8),
+        event_head=np.zeros(n_rows, dtype=np.int16),
+        event_next=np.zeros(n_rows, dtype=np.int16),
+        customer_head=np.zeros(n_rows, dtype=np.int16),
+        customer_next=np.zeros(n_rows, dtype=np.int16),
         free=np.full(len(CHUNK_ROWS), -1, dtype=np.int64),
     )
 
 
+# Largest columns first: a cell is then as small as it can be
+_CUSTOMER_CELL = [
+    ("key", np.int64), ("seen", np.uint32), ("served", np.uint32), ("slot", np.int32),
+    ("last_day", np.int16),
+]  # fmt: skip
+_BRANCH_CELL = [
+    ("key", np.int64), ("branch", np.int64), ("day", np.int32, 2), ("today", np.int32, 2),
+    ("row", np.int32), ("slot", np.int32), ("closed", np.int32), ("visits", np.float32),
+    ("size", np.float32),
+]  # fmt: skip
+_VALUE_CELL = [
+    ("key", np.int64), ("day", np.int32, 2), ("today", np.int32, 2), ("slot", np.int32),
+    ("closed", np.int32), ("uses", np.float32),
+]  # fmt: skip
+
+
+def _columns(cell: list[Any], n_table: int) -> dict[str, Any]:
+    """Allocate a pair table cell by cell: what is looked at together shares a cache line."""
+    table = np.zeros(n_table, dtype=np.dtype(cell, align=True))
+    return {name: table[name] for name, *_ in cell}
+
+
 def empty_customers(n_table: int) -> CustomerPairs:
     """Allocate an actor × customer table of this size."""
-    return CustomerPairs(
-        key=np.zeros(n_table, dtype=np.int64),
-        slot=np.zeros(n_table, dtype=np.int32),
-        last_day=np.full(n_table, NO_DAY, dtype=np.int16),
-        seen=np.zeros(n_table, dtype=np.uint32),
-        served=np.zeros(n_table, dtype=np.uint32),
-    )
+    return CustomerPairs(**_columns(_CUSTOMER_CELL, n_table))
 
 
 def empty_branches(n_table: int) -> BranchPairs:
     """Allocate an actor × branch table of this size."""
-    return BranchPairs(
-        key=np.zeros(n_table, dtype=np.int64),
-        branch=np.zeros(n_table, dtype=np.int64),
-        row=np.zeros(n_table, dtype=np.int32),
-        slot=np.zeros(n_table, dtype=np.int32),
-        closed=np.zeros(n_table, dtype=np.int32),
-        visits=np.zeros(n_table, dtype=np.float32),
-        size=np.zeros(n_table, dtype=np.float32),
-        day=np.full((n_table, 2), NO_DAY, dtype=np.int32),
-        today=np.zeros((n_table, 2), dtype=np.int32),
-    )
+    columns = _columns(_BRANCH_CELL, n_table)
+    columns["day"][:] = NO_DAY
+    return BranchPairs(**columns)
 
 
 def empty_values(n_table: int) -> ValuePairs:
     """Allocate an actor × value table of this size."""
-    return ValuePairs(
-        key=np.zeros(n_table, dtype=np.int64),
-        slot=np.zeros(n_table, dtype=np.int32),
-        closed=np.zeros(n_table, dtype=np.int32),
-        uses=np.zeros(n_table, dtype=np.float32),
-        day=np.full((n_table, 2), NO_DAY, dtype=np.int32),
-        today=np.zeros((n_table, 2), dtype=np.int32),
-    )
+    columns = _columns(_VALUE_CELL, n_table)
+    columns["day"][:] = NO_DAY
+    return ValuePairs(**columns)
 
 
 def empty_tables() -> Tables:

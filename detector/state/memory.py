@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Any
 
 import numpy as np
@@ -21,7 +21,10 @@ from detector.state.layout import (
     RING_DAY,
     Actors,
     Arena,
+    BranchPairs,
+    CustomerPairs,
     Tables,
+    ValuePairs,
     empty_actors,
     empty_arena,
     empty_branches,
@@ -29,10 +32,16 @@ from detector.state.layout import (
     empty_tables,
     empty_values,
 )
-from detector.state.tables import fill_actor_table, move_branches, move_customers, move_values
+from detector.state.tables import fill_actor_table, place_keys
 
 _GROWTH = 1.3  # little slack: state is counted per active user
 _REMEDY = "The state is of another version: start with an empty store"
+_Pairs = CustomerPairs | BranchPairs | ValuePairs
+_MAKERS: dict[type, Callable[[int], _Pairs]] = {
+    CustomerPairs: empty_customers,
+    BranchPairs: empty_branches,
+    ValuePairs: empty_values,
+}
 _KEPT_DAYS = 33  # a pair not seen for so long is outside every window of its two open days
 
 
@@ -46,21 +55,37 @@ def make_room(tables: Tables) -> Tables:
     if counts[ARENA_TOP] + 2 * CHUNK_ROWS[-1] > arena.time_ns.size:
         arena = _grow_arena(arena)
     if counts[N_PAIRS] * 20 >= customers.key.size * 17:
-        newest_day = actors.ints[:, RING_DAY]
+        oldest_day = actors.ints[:, RING_DAY] - _KEPT_DAYS
         bigger = empty_customers(int(customers.key.size * _GROWTH))
-        counts[N_PAIRS] = move_customers(customers, bigger, newest_day - _KEPT_DAYS)
+        kept = customers.last_day >= oldest_day[customers.slot]
+        counts[N_PAIRS] = _move(customers, bigger, kept)
         used = bigger.slot[bigger.key != 0]
         actors.ints[:, N_CUSTOMER_PAIRS] = np.bincount(used, minlength=actors.user.size)
         customers = bigger
     if counts[N_BRANCHES] * 20 >= branches.key.size * 17:
         more = empty_branches(int(branches.key.size * _GROWTH))
-        move_branches(branches, more)
+        _move(branches, more)
         branches = more
     if (counts[N_VALUE_PAIRS] + N_FIELDS) * 20 >= values.key.size * 17:
         wider = empty_values(int(values.key.size * _GROWTH))
-        move_values(values, wider)
+        _move(values, wider)
         values = wider
     return Tables(actors, arena, customers, branches, values, counts)
+
+
+def _move(old: _Pairs, new: _Pairs, kept: NDArray[np.bool_] | None = None) -> int:
+    """Copy pairs into a new table of their kind; return how many.
+
+    A customer last seen before its actor's 30-day window can no longer change any count of
+    that actor, so forgetting the pair is not visible.
+    """
+    wanted = np.ones(old.key.size, dtype=np.uint8) if kept is None else kept.view(np.uint8)
+    target = np.empty(old.key.size, dtype=np.int64)
+    n_kept = place_keys(old.key, wanted, new.key, target)
+    cells = np.flatnonzero(target >= 0)
+    for column in old._fields[1:]:
+        getattr(new, column)[target[cells]] = getattr(old, column)[cells]
+    return n_kept
 
 
 def _grow_actors(old: Actors, n_actors: int) -> Actors:
@@ -105,11 +130,22 @@ def tables_from(arrays: Mapping[str, NDArray[np.generic]]) -> Tables:
         columns = [
             _column(arrays, f"{part}.{name}", getattr(blank, part), name) for name in kind._fields
         ]
-        parts.append(kind(*columns))
+        parts.append(_laid_out(kind(*columns)))
     if "counts" not in arrays or arrays["counts"].shape != blank.counts.shape:
         raise SnapshotError("is missing or foreign", where="counts", hint=_REMEDY)
     parts.append(np.asarray(arrays["counts"], dtype=np.int64))
     return Tables(*parts)
+
+
+def _laid_out(part: Any) -> Any:
+    """Give a pair table the layout in memory that kernels are compiled for."""
+    maker = _MAKERS.get(type(part))
+    if maker is None:
+        return part
+    table = maker(part.key.size)
+    for name in part._fields:
+        getattr(table, name)[:] = getattr(part, name)
+    return table
 
 
 def _column(

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from detector.compiled import kernel
+from detector.compiled import kernel, part
 from detector.state.layout import (
     HOME,
     I64,
@@ -12,6 +12,7 @@ from detector.state.layout import (
     N_VALUE_PAIRS,
     NO_DAY,
     ROLE,
+    U8,
     Actors,
     BranchPairs,
     CustomerPairs,
@@ -21,7 +22,7 @@ from detector.state.layout import (
 NOT_FOUND = -1
 
 
-@kernel
+@part
 def home_cell(key: int, size: int) -> int:
     """Map a 63-bit key to [0, size): the high bits, scaled; any size will do."""
     return ((key >> 31) * size) >> 32
@@ -40,7 +41,7 @@ def find_actor(actors: Actors, user: int) -> int:
     return NOT_FOUND
 
 
-@kernel
+@part
 def add_actor(actors: Actors, counts: I64, user: int) -> int:
     """Take the next slot for a user who is not there yet; room is the caller's care."""
     size = actors.table.size
@@ -67,7 +68,7 @@ def fill_actor_table(actors: Actors, n_actors: int) -> None:
         actors.table[cell] = slot
 
 
-@kernel
+@part
 def find_cell(keys: I64, key: int) -> int:
     """Return the cell that holds ``key``, or the free cell where it belongs."""
     size = keys.size
@@ -77,7 +78,7 @@ def find_cell(keys: I64, key: int) -> int:
     return int(cell)
 
 
-@kernel
+@part
 def add_customer(pairs: CustomerPairs, counts: I64, cell: int, key: int, slot: int) -> None:
     """Claim a free cell for an actor × customer pair."""
     pairs.key[cell] = key
@@ -88,7 +89,7 @@ def add_customer(pairs: CustomerPairs, counts: I64, cell: int, key: int, slot: i
     counts[N_PAIRS] += 1
 
 
-@kernel
+@part
 def add_branch(
     pairs: BranchPairs, counts: I64, cell: int, key: int, branch: int, slot: int, closed: int
 ) -> None:
@@ -100,7 +101,7 @@ def add_branch(
     counts[N_BRANCHES] += 1
 
 
-@kernel
+@part
 def add_value(pairs: ValuePairs, counts: I64, cell: int, key: int, slot: int, closed: int) -> None:
     """Claim a free cell for an actor × value pair."""
     pairs.key[cell] = key
@@ -110,53 +111,23 @@ def add_value(pairs: ValuePairs, counts: I64, cell: int, key: int, slot: int, cl
 
 
 @kernel
-def move_customers(old: CustomerPairs, new: CustomerPairs, oldest_day_of_slot: I64) -> int:
-    """Copy the pairs that can still count into a new table; return how many.
+def place_keys(old: I64, kept: U8, new: I64, target: I64) -> int:
+    """Enter the keys of a table into a larger, empty one, in the order of their cells.
 
-    A pair last seen before its actor's 30-day window can no longer change any count of
-    that actor, so forgetting it is not visible.
+    Args:
+        old: (n,) keys, 0 = free.
+        kept: (n,) 1 for those to keep.
+        new: (m,) receives the keys.
+        target: (n,) receives the new cell of each key, -1 where there is none.
+
+    Returns:
+        How many keys were kept.
     """
     n_kept = 0
-    for cell in range(old.key.size):
-        if old.key[cell] != 0 and old.last_day[cell] >= oldest_day_of_slot[old.slot[cell]]:
-            target = find_cell(new.key, old.key[cell])
-            new.key[target] = old.key[cell]
-            new.slot[target] = old.slot[cell]
-            new.last_day[target] = old.last_day[cell]
-            new.seen[target] = old.seen[cell]
-            new.served[target] = old.served[cell]
+    for cell in range(old.size):
+        target[cell] = -1
+        if old[cell] != 0 and kept[cell] == 1:
+            target[cell] = find_cell(new, old[cell])
+            new[target[cell]] = old[cell]
             n_kept += 1
     return n_kept
-
-
-@kernel
-def move_branches(old: BranchPairs, new: BranchPairs) -> None:
-    """Copy all actor × branch pairs into a new table."""
-    for cell in range(old.key.size):
-        if old.key[cell] != 0:
-            target = find_cell(new.key, old.key[cell])
-            new.key[target] = old.key[cell]
-            new.branch[target] = old.branch[cell]
-            new.row[target] = old.row[cell]
-            new.slot[target] = old.slot[cell]
-            new.closed[target] = old.closed[cell]
-            new.visits[target] = old.visits[cell]
-            new.size[target] = old.size[cell]
-            for parity in range(2):
-                new.day[target, parity] = old.day[cell, parity]
-                new.today[target, parity] = old.today[cell, parity]
-
-
-@kernel
-def move_values(old: ValuePairs, new: ValuePairs) -> None:
-    """Copy all actor × value pairs into a new table."""
-    for cell in range(old.key.size):
-        if old.key[cell] != 0:
-            target = find_cell(new.key, old.key[cell])
-            new.key[target] = old.key[cell]
-            new.slot[target] = old.slot[cell]
-            new.closed[target] = old.closed[cell]
-            new.uses[target] = old.uses[cell]
-            for parity in range(2):
-                new.day[target, parity] = old.day[cell, parity]
-                new.today[target, parity] = old.today[cell, parity]

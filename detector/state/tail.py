@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from detector.compiled import kernel
+from detector.compiled import aside, kernel, part
 from detector.state.layout import (
     ARENA_TOP,
     CHUNK,
@@ -28,6 +28,7 @@ from detector.state.layout import (
     TAIL_START,
     Arena,
 )
+from detector.state.tables import home_cell
 
 TEN_MINUTES_NS = 600_000_000_000
 HOUR_NS = 3_600_000_000_000
@@ -35,26 +36,27 @@ N_CLASSES = len(CHUNK_ROWS)
 _ROWS = np.array(CHUNK_ROWS, dtype=np.int64)
 
 
-@kernel
+@part
 def take_chunk(arena: Arena, counts: I64, size_class: int) -> int:
     """Return the first row of a free chunk; the caller has checked that the top has room."""
-    free = arena.free[size_class]
-    if free >= 0:
-        arena.free[size_class] = arena.time_ns[free]
-        return int(free)
-    top = counts[ARENA_TOP]
-    counts[ARENA_TOP] = top + _ROWS[size_class]
-    return int(top)
+    base = arena.free[size_class]
+    if base >= 0:
+        arena.free[size_class] = arena.time_ns[base]
+    else:
+        base = counts[ARENA_TOP]
+        counts[ARENA_TOP] = base + _ROWS[size_class]
+    _cut_chains(arena, base, _ROWS[size_class])
+    return int(base)
 
 
-@kernel
+@part
 def give_chunk(arena: Arena, base: int, size_class: int) -> None:
     """Put a chunk on its free list."""
     arena.time_ns[base] = arena.free[size_class]
     arena.free[size_class] = base
 
 
-@kernel
+@part
 def _copy_row(arena: Arena, source: int, target: int) -> None:
     arena.time_ns[target] = arena.time_ns[source]
     arena.event[target] = arena.event[source]
@@ -63,7 +65,35 @@ def _copy_row(arena: Arena, source: int, target: int) -> None:
     arena.flags[target] = arena.flags[source]
 
 
-@kernel
+@part
+def _cut_chains(arena: Arena, base: int, rows: int) -> None:
+    for bucket in range(base, base + rows):
+        arena.event_head[bucket] = 0
+        arena.customer_head[bucket] = 0
+
+
+@part
+def _chain(arena: Arena, base: int, rows: int, i: int) -> None:
+    """Put row ``i`` of a chunk before the others of its event's and customer's buckets."""
+    bucket = base + home_cell(arena.event[base + i], rows)
+    arena.event_next[base + i] = arena.event_head[bucket]
+    arena.event_head[bucket] = i + 1
+    if arena.customer[base + i] != 0:
+        bucket = base + home_cell(arena.customer[base + i], rows)
+        arena.customer_next[base + i] = arena.customer_head[bucket]
+        arena.customer_head[bucket] = i + 1
+
+
+@part
+def _chain_all(arena: Arena, me: I64) -> None:
+    """Chain the rows of a tail anew after they have moved."""
+    base, rows = me[CHUNK], _ROWS[me[CHUNK_CLASS]]
+    _cut_chains(arena, base, rows)
+    for i in range(me[TAIL_START], me[TAIL_END]):
+        _chain(arena, base, rows, i)
+
+
+@part
 def _leave(arena: Arena, me: I64, row: int, first: int) -> None:
     """Take one row out of the counts that start at column ``first``."""
     me[first] -= 1
@@ -74,7 +104,7 @@ def _leave(arena: Arena, me: I64, row: int, first: int) -> None:
         me[first + 3] -= arena.records[row]
 
 
-@kernel
+@part
 def _advance(arena: Arena, me: I64, t_ns: int) -> None:
     """Let both windows end at ``t_ns``."""
     base, end = me[CHUNK], me[TAIL_END]
@@ -86,7 +116,7 @@ def _advance(arena: Arena, me: I64, t_ns: int) -> None:
         me[OPEN_10M] += 1
 
 
-@kernel
+@part
 def _forget_before(arena: Arena, me: I64, start: int) -> None:
     """Drop the oldest rows of a full tail from the windows and from the tail."""
     base = me[CHUNK]
@@ -99,13 +129,17 @@ def _forget_before(arena: Arena, me: I64, start: int) -> None:
     me[TAIL_START] = start
 
 
-@kernel
+@part
 def make_room(arena: Arena, counts: I64, me: I64, keep_ns: int, max_rows: int) -> None:
     """Make room for one more row: forget what is too old, move, or grow to a larger chunk."""
+    if me[TAIL_END] >= _ROWS[me[CHUNK_CLASS]]:
+        _move_tail(arena, counts, me, keep_ns, max_rows)
+
+
+@aside
+def _move_tail(arena: Arena, counts: I64, me: I64, keep_ns: int, max_rows: int) -> None:
     base, size_class = me[CHUNK], me[CHUNK_CLASS]
     rows = _ROWS[size_class]
-    if me[TAIL_END] < rows:
-        return
     start, end = me[TAIL_START], me[TAIL_END]
     while start < end and arena.time_ns[base + start] <= me[NEWEST_NS] - keep_ns:
         start += 1
@@ -128,19 +162,34 @@ def make_room(arena: Arena, counts: I64, me: I64, keep_ns: int, max_rows: int) -
     me[TAIL_END] = live
     me[OPEN_1H] -= start
     me[OPEN_10M] -= start
+    _chain_all(arena, me)
 
 
-@kernel
+@part
 def is_duplicate(arena: Arena, me: I64, event: int) -> bool:
     """Tell whether this event id is already in the tail."""
     base = me[CHUNK]
-    for row in range(base + me[TAIL_START], base + me[TAIL_END]):
-        if arena.event[row] == event:
+    i = int(arena.event_head[base + home_cell(event, _ROWS[me[CHUNK_CLASS]])])
+    while i > me[TAIL_START]:
+        if arena.event[base + i - 1] == event:
             return True
+        i = int(arena.event_next[base + i - 1])
     return False
 
 
-@kernel
+@part
+def last_of_customer(arena: Arena, me: I64, customer: int) -> int:
+    """Return the last row of a customer in the tail, or -1."""
+    base = me[CHUNK]
+    i = int(arena.customer_head[base + home_cell(customer, _ROWS[me[CHUNK_CLASS]])])
+    while i > me[TAIL_START]:
+        if arena.customer[base + i - 1] == customer:
+            return i - 1
+        i = int(arena.customer_next[base + i - 1])
+    return -1
+
+
+@part
 def append_in_order(
     arena: Arena, me: I64, t_ns: int, event: int, customer: int, records: int, volume: bool
 ) -> None:
@@ -151,13 +200,13 @@ def append_in_order(
     if customer == 0:
         new_1h, new_10m = 0, 0
     else:
-        for i in range(end - 1, me[TAIL_START] - 1, -1):
-            if arena.customer[base + i] == customer:
-                arena.flags[base + i] |= SUPERSEDED
-                new_1h = 1 if i < me[OPEN_1H] else 0
-                new_10m = 1 if i < me[OPEN_10M] else 0
-                break
+        last = last_of_customer(arena, me, customer)
+        if last >= 0:
+            arena.flags[base + last] |= SUPERSEDED
+            new_1h = 1 if last < me[OPEN_1H] else 0
+            new_10m = 1 if last < me[OPEN_10M] else 0
     _write_row(arena, base + end, t_ns, event, customer, records, volume)
+    _chain(arena, base, _ROWS[me[CHUNK_CLASS]], end)
     me[TAIL_END] = end + 1
     for first, new in ((COUNTS_10M, new_10m), (COUNTS_1H, new_1h)):
         me[first] += 1
@@ -166,7 +215,7 @@ def append_in_order(
         me[first + 3] += records if volume else 0
 
 
-@kernel
+@part
 def _write_row(
     arena: Arena, row: int, t_ns: int, event: int, customer: int, records: int, volume: bool
 ) -> None:
@@ -177,7 +226,7 @@ def _write_row(
     arena.flags[row] = HAS_VOLUME if volume else 0
 
 
-@kernel
+@aside
 def insert_late(
     arena: Arena, me: I64, t_ns: int, event: int, customer: int, records: int, volume: bool
 ) -> int:
@@ -191,11 +240,12 @@ def insert_late(
     _write_row(arena, base + position, t_ns, event, customer, records, volume)
     if customer != 0:
         _mark_last(arena, base + me[TAIL_START], base + me[TAIL_END], customer)
+    _chain_all(arena, me)
     _recount(arena, me)
     return int(position)
 
 
-@kernel
+@part
 def _mark_last(arena: Arena, first: int, stop: int, customer: int) -> None:
     """Flag every row of a customer but the last."""
     seen = False
@@ -206,7 +256,7 @@ def _mark_last(arena: Arena, first: int, stop: int, customer: int) -> None:
             seen = True
 
 
-@kernel
+@part
 def _recount(arena: Arena, me: I64) -> None:
     """Compute both windows, which end at the newest row, from scratch."""
     base = me[CHUNK]
@@ -236,7 +286,7 @@ def sort_in_place(values: I64, n: int) -> None:
             values[j] = value
 
 
-@kernel
+@aside
 def window_ending_at(
     arena: Arena, me: I64, position: int, width_ns: int, out: I64, scratch: I64
 ) -> None:

@@ -19,14 +19,20 @@ from detector.hosts.events import decoded
 from detector.hosts.replay import ReplayOptions, replay
 from detector.mapping import load_mapping
 from detector.plan import Plan
-from detector.state.layout import ARENA_TOP, N_ACTORS, N_BRANCHES, N_PAIRS
+from detector.state.layout import ARENA_TOP, N_ACTORS, N_BRANCHES, N_PAIRS, N_VALUE_PAIRS
 from detector.state.snapshot import ChangedPages
 from detector.store import Checkpoint, open_store
 from tests.performance.material import Crowd, Material
 from tests.performance.usual_loop import usual_loop
 
 _LINE_BYTES = 1_000_000
-_USED = {"actors": N_ACTORS, "arena": ARENA_TOP, "customers": N_PAIRS, "branches": N_BRANCHES}
+_USED = {
+    "actors": N_ACTORS,
+    "arena": ARENA_TOP,
+    "customers": N_PAIRS,
+    "branches": N_BRANCHES,
+    "values": N_VALUE_PAIRS,
+}
 _NOT_ROWS = {"counts", "actors.table", "arena.free"}
 
 Numbers = dict[str, float]

@@ -19,7 +19,6 @@ HOME = {"home": "B001", "branch": "B001"}
 HEAD_OFFICE = {"home": "B000", "branch": "B000"}
 BANK = Reference(branches=tuple(Branch(f"B00{i}") for i in range(6)))
 FIRES, QUIET = True, False
-COMING = {"catch_all"}  # has a place in every tuple, and says nothing yet
 
 
 def moment(day: datetime, clock: str, zone: ZoneInfo = CHINA) -> datetime:
