@@ -71,6 +71,11 @@ def aside(function: _F) -> _F:
     return _compiled(function, no_cpython_wrapper=True)
 
 
+def opened(function: _F) -> _F:
+    """Return a part so that Python can call it: to test it, or to look at it alone."""
+    return _compiled(cast("_F", getattr(function, "py_func", function)))
+
+
 def _compiled(function: _F, **options: bool) -> _F:
     compile_ = cast("Any", numba.njit)(_nrt=False, no_cfunc_wrapper=True, **options)
     return cast("_F", compile_(function))

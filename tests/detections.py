@@ -24,7 +24,7 @@ from detector.state.layout import DRIP_STATS, FIELDS
 POLICY = load_policy(None)
 DETECTION = Detection(
     row=0, user_hash=7, day=20_535, utc_offset_s=28_800, score=4.2,
-    surprises=(4.0, 0.1, 3.0, *[0.0] * 8), fired=("bulk_read", "cross_branch"),
+    surprises=(4.0, 0.1, 3.0, *[0.0] * 7), fired=("bulk_read", "cross_branch"),
     first_event_time_ns=1_774_230_000_000_000_000, last_event_time_ns=1_774_240_000_000_000_000,
     n_events=120, n_records=2_808, n_customers=118, n_unexplained=73, n_customers_30d=640,
     learning=False, counts={"bulk_read": CountEvidence("records", "10m", 2_808, 44, 0.3, 52, 0.6)},

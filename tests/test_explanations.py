@@ -133,8 +133,9 @@ def test_no_text_holds_a_template_or_a_slip_of_grammar(found: Detection) -> None
          "员工休假期间，其账号仍在使用。一天内被拒绝访问40次；"),
         ("account", {"account": AccountEvidence("dormant", 95)},
          "The account is used again after 95 silent days.", "账号闲置95天后再次被使用。"),
-        ("under_cap", {"counts": {}}, ("An odd mixture in one day: 120 events on 118 customers, nothing alone "
-         "beyond its bounds."), "当天操作120次，涉及118名客户；各单项均未越界，但这样的组合少见。"),
+        ("under_cap", {"counts": {}},
+         "An odd mixture in one day: 120 events on 118 customers, nothing alone beyond its bounds.",
+         "当天操作120次，涉及118名客户；各单项均未越界，但这样的组合少见。"),
     ],
 )  # fmt: skip
 def test_each_detector_speaks_both_languages(

@@ -35,7 +35,9 @@ def is_too_large(function: _Function, path: Path) -> bool:
     """Kernels take arrays one by one, commands one argument an option: both may have many."""
     n_lines = (function.end_lineno or 0) - function.lineno + 1
     decorated = {ast.unparse(node).split("(")[0] for node in function.decorator_list}
-    may_have_many = decorated & {"kernel", "cli.command"} or path.is_relative_to(ROOT / "tests")
+    may_have_many = decorated & {"kernel", "part", "aside", "cli.command"} or path.is_relative_to(
+        ROOT / "tests"
+    )
     return n_lines > 50 or depth(function) > 3 or (n_parameters(function) > 5 and not may_have_many)
 
 
