@@ -85,8 +85,9 @@ class Looks:
         return 1 if any(day - 30 <= other < day for other in self.seen) else 2
 
     def seen_before(self, day: int) -> bool:
-        """Whether the memory of 32 days holds an earlier day."""
-        return any(max(self.seen) - 31 <= other < day for other in self.seen)
+        """Whether an earlier one of the last 30 days is held in the memory of 32."""
+        held = {other for other in self.seen if max(self.seen) - 31 <= other}
+        return any(day - 30 <= other < day for other in held)
 
     def level(self, day: int) -> int:
         """Distinct days of the last 14 without a reason; 0 if also seen before them."""
@@ -175,9 +176,10 @@ class Law:
         weight = 15.0 * mean * mean
         return (max(self.excess, 0.0) + weight * self.peer_dispersion) / (self.squares + weight)
 
-    def expected(self, least: float = 1e-3) -> tuple[float, float]:
-        """Mean, and dispersion with what is not known yet of the mean."""
-        mean = max(self.prior + self.trust * (self.own - self.prior), least)
+    def expected(self, least: float | None = None) -> tuple[float, float]:
+        """Mean, at least a tenth of the peers', and dispersion with what is not known yet."""
+        floor = max(1e-3, 0.1 * self.prior) if least is None else least
+        mean = max(self.prior + self.trust * (self.own - self.prior), floor)
         return mean, self.dispersion(mean) + (1.0 - self.trust) * self.spread
 
     def learn(self, count: float, weight: float, keep: float, winsor_sd: float) -> None:

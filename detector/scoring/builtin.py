@@ -10,10 +10,11 @@ import math
 import numpy as np
 
 from detector.scoring.calibration import NOTABLE
-from detector.state.layout import F64, N_BINS, N_DETECTORS, N_LEVELS
+from detector.state.layout import F64, N_BINS, N_LEVELS
 
 SERVICE_ROLE = "(service)"
 N_KNOTS = 64
+_INDEPENDENT = 3  # detectors that really say different things, on the cautious lines below
 
 # 10 min, 1 h and day of records, customers, volume; then the special counts in the order of
 # state/layout.py, for people on a working day
@@ -78,7 +79,7 @@ def knots() -> tuple[F64, F64]:
     """(1, channels + 1, k) raw scores and surprises: cautious lines, then the sum."""
     grid = np.linspace(0.0, 12.0, N_KNOTS, dtype=np.float64)
     lines = [np.maximum(slope * grid - offset, 0.0) for slope, offset in _LINES]
-    lines.append(combined_surprise(grid, N_DETECTORS))
+    lines.append(combined_surprise(grid, _INDEPENDENT))
     return np.tile(grid, (1, len(lines), 1)), np.stack(lines)[np.newaxis]
 
 

@@ -43,6 +43,7 @@ STATS = (
 )  # fmt: skip
 
 _SPREAD_DAYS = 15.0  # history after which the own dispersion weighs as much as the peers'
+_PEER_FLOOR = 0.1  # who never lists may list once: what peers do daily is no anomaly
 _SCREEN_SD = 1.5  # below it a count is ordinary and the tail is not worth computing
 
 
@@ -79,7 +80,7 @@ def expected_count(
     spread = model.spread[group, stat]
     trust = own_weight(np.float64(baseline[WEIGHTS + kind]), prior, peer, spread)
     mean = prior + trust * (np.float64(baseline[MEANS + kind * N_STATS + stat]) - prior)
-    mean = max(mean, 1e-3)
+    mean = max(mean, _PEER_FLOOR * prior, 1e-3)
     return mean, own_dispersion(baseline, stat, mean, peer) + (1.0 - trust) * spread
 
 

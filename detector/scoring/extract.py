@@ -47,6 +47,7 @@ from detector.state.layout import (
     FIRST_DAY,
     HOME,
     I64,
+    LAST_SECRET,
     N_CUSTOMER_PAIRS,
     NEAR_CAP,
     NEW,
@@ -201,8 +202,9 @@ def count_kinds(rows: Rows, row: int, me: I64, day: I64, newness: int) -> int:
         grown |= add_count(day, CUSTOMERS_1D, 1)
         if flags & IS_SENSITIVE:
             grown |= add_count(day, SENSITIVE, 1)
-        if flags & IS_SECRET:
-            grown |= add_count(day, SECRET, 1)
+    if flags & IS_SECRET and rows.customer[row] != me[LAST_SECRET]:
+        me[LAST_SECRET] = rows.customer[row]
+        grown |= add_count(day, SECRET, 1)
     if flags & IS_EXPORT:
         grown |= add_count(day, EXPORTED, rows.records[row])
     if flags & IS_OWN:

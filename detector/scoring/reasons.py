@@ -37,23 +37,42 @@ def is_in(keys: NDArray[np.int64], table: NDArray[np.int64]) -> NDArray[np.bool_
 
 
 @dataclass(frozen=True, slots=True)
+class Scope:
+    """For whom, what and when an approval holds; 0 and the empty set stand for any."""
+
+    user: int
+    customers: frozenset[int]
+    branch: int
+    period: Period
+
+    def covers(self, user: int, customer: int, branch: int, time_ns: int) -> bool:
+        """Tell whether an access lies within."""
+        return (
+            self.user in (0, user)
+            and (not self.customers or customer in self.customers)
+            and self.branch in (0, branch)
+            and _covers((self.period,), time_ns)
+        )
+
+
+@dataclass(frozen=True, slots=True)
 class Reasons:
     """Reference data about customers and approvals, as keys.
 
     ``sensitive`` are sorted customer keys, ``own`` sorted keys of user × customer.
-    ``tickets`` maps a ticket id to the user key (0: anybody) and period of each approval;
-    where there are none at all, every ticket is taken for good. ``pairs`` maps the key of
+    ``tickets`` maps a ticket id to its approvals; a ticket that nobody listed is taken for
+    a business case of another system. ``pairs`` maps the key of
     user × customer or user × branch to the periods in which it is approved.
     """
 
     sensitive: NDArray[np.int64]
     own: NDArray[np.int64]
-    tickets: Mapping[str, tuple[tuple[int, Period], ...]]
+    tickets: Mapping[str, tuple[Scope, ...]]
     pairs: Mapping[int, tuple[Period, ...]]
 
     def explained(self, batch: EventBatch, branch_key: NDArray[np.int64]) -> NDArray[np.bool_]:
         """(n,) whether each event has a business reason."""
-        found = self._good_tickets(batch)
+        found = self._good_tickets(batch, branch_key)
         if self.pairs:
             keys = np.fromiter(self.pairs, dtype=np.int64, count=len(self.pairs))
             table = np.sort(keys)
@@ -64,20 +83,18 @@ class Reasons:
                     found[row] |= _covers(self.pairs[int(pair[row])], time_ns)
         return np.asarray(found)
 
-    def _good_tickets(self, batch: EventBatch) -> NDArray[np.bool_]:
-        """(n,) whether the event names a ticket that is not known to be another's or over.
-
-        A ticket nobody listed is a business case of another system, as long as it is there.
-        """
+    def _good_tickets(self, batch: EventBatch, branch_key: NDArray[np.int64]) -> NDArray[np.bool_]:
+        """(n,) whether the event names a ticket that may be used for it."""
         column = batch.ticket_id
         good = column.codes >= 0
         listed = _listed(column, self.tickets)
         for row in np.flatnonzero(listed[column.codes] & good).tolist():
-            user, time_ns = int(batch.user_hash[row]), int(batch.event_time_ns[row])
-            approvals = self.tickets[column.values[int(column.codes[row])]]
-            good[row] = any(
-                who in (0, user) and _covers((period,), time_ns) for who, period in approvals
-            )
+            scopes = self.tickets[column.values[int(column.codes[row])]]
+            access = (
+                int(batch.user_hash[row]), int(batch.customer_hash[row]), int(branch_key[row]),
+                int(batch.event_time_ns[row]),
+            )  # fmt: skip
+            good[row] = any(scope.covers(*access) for scope in scopes)
         return np.asarray(good)
 
 
@@ -96,12 +113,14 @@ def reasons_of(reference: Reference) -> Reasons:
         hash_strings([user for user, _ in customers.own]),
         hash_strings([customer for _, customer in customers.own]),
     )
-    tickets: dict[str, list[tuple[int, Period]]] = {}
+    tickets: dict[str, list[Scope]] = {}
     pairs: dict[int, list[Period]] = {}
     for approval in reference.approvals:
         period = _period(approval.first_day, approval.last_day)
-        user = int(hash_strings([approval.user_id or ""])[0])
-        tickets.setdefault(approval.ticket_id, []).append((user, period))
+        user, branch = hash_strings([approval.user_id or "", approval.branch or ""]).tolist()
+        of_customers = frozenset(hash_strings(approval.customers).tolist())
+        scope = Scope(user, of_customers, branch, period)
+        tickets.setdefault(approval.ticket_id, []).append(scope)
         for key in _pair_keys(approval):
             pairs.setdefault(key, []).append(period)
     return Reasons(

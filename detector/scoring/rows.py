@@ -44,7 +44,6 @@ def rows_of(batch: EventBatch, plan: Plan) -> Rows:
     home_key = _keys(batch.user_branch)
     branch_key = _keys(batch.record_branch)
     pairs, shares = _values(batch, plan)
-    device = _keys(batch.device_id)
     customer_pair = mix(batch.user_hash, batch.customer_hash)
     return Rows(
         time_ns=batch.event_time_ns,
@@ -55,7 +54,7 @@ def rows_of(batch: EventBatch, plan: Plan) -> Rows:
         number=batch.customer_number,
         records=batch.record_count,
         flags=_flags(batch, plan, branch_key, customer_pair),
-        device=np.where(device != 0, device, _keys(batch.source_ip)),
+        device=_keys(batch.device_id),
         value_pair=pairs,
         value_share=shares,
         role=_roles(batch, plan.roles),

@@ -1,7 +1,7 @@
 """sensitive: more looks at VIPs, employees, secret or own records than this job needs?
 
-Distinct sensitive customers of the day, distinct customers first seen through a record
-classed C3, and events on the actor's own or household's record, each against what is usual
+Distinct sensitive customers of the day, customers whose records classed C3
+are opened, and events on the actor's own or household's record, each against what is usual
 for the actor and the peers.
 """
 

@@ -142,7 +142,8 @@ def note_reason(pairs: CustomerPairs, cell: int, day: int) -> bool:
 def was_seen_before(pairs: CustomerPairs, cell: int, day: int) -> bool:
     """Tell whether a customer was looked at on an earlier day of the last 30."""
     back = int(min(int(pairs.last_day[cell]) - day, N_RING - 1))
-    return bool(np.int64(pairs.seen[cell]) >> (back + 1) != 0)
+    earlier = np.int64(pairs.seen[cell]) >> (back + 1)
+    return bool(earlier & ((np.int64(1) << WINDOW_DAYS) - 1) != 0)
 
 
 @part

@@ -61,7 +61,7 @@ N_CLOSED, N_CLOSED_REST, N_CUSTOMER_PAIRS, N_BRANCH_PAIRS = 23, 24, 25, 26
 HOME_GUESSED, HOME_VISITS = 27, 28  # nobody told us the home branch: the most visited one
 CLOSED_UNTIL, N_VALUES, LAST_NUMBER, ORDERED_RUN = 29, 30, 31, 32
 DEVICE, OTHER_DEVICE, OTHER_DEVICE_NS = 33, 34, 35
-N_DRIP_DAYS, LAST_ACTIVE_DAY, LEFT_DAY, TRUST = 36, 37, 38, 39
+N_DRIP_DAYS, LAST_ACTIVE_DAY, LEFT_DAY, LAST_SECRET = 36, 37, 38, 39
 N_INTS = 40
 
 # Actors.baseline: means and weights per day kind, then dispersion sums, then rates

@@ -53,7 +53,7 @@ def second_act() -> list[dict[str, Any]]:
     minute, noon = timedelta(minutes=1), timedelta(hours=2)
     for number, day in enumerate(days[-8:]):
         first = 50_000 + 100 * number
-        events += [event(first + i, "gus", day + 2 * i * minute, **_DESK) for i in range(75)]
+        events += [event(first + i, "gus", day + 6 * i * minute, **_DESK) for i in range(80)]
     last += noon
     strange = {**_DESK, **_ELSEWHERE, "action": "query"}
     at_cap = {**_DESK, "action": "list", "customer": None, "records": 99}
