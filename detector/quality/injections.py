@@ -6,12 +6,13 @@ each other: a score depends only on its actor's own events.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
+from numpy.typing import NDArray
 
-from detector.columns import EventBatch
+from detector.columns import Coded, EventBatch
 from detector.quality.batches import changed, edited
 from detector.state.layout import F64, I64
 from detector.workhours import ClockTables
@@ -93,53 +94,87 @@ def median_cases(log: Worklog, user: int, before_day: int) -> float:
     return float(np.median(per_day))
 
 
+@dataclass(frozen=True, slots=True)
+class Dose:
+    """Extra cases of one user: how many on each of some days, which are active days."""
+
+    user: int
+    days: tuple[int, ...]
+    n_cases: tuple[int, ...]
+
+
+NewSeconds = Callable[[Worklog, I64, np.random.Generator], F64]
+"""(log, some rows of one person, rng) → (rows,) seconds since local midnight for copies."""
+
+
 def more_cases(
     log: Worklog, period: Period, factor: float, n_days: int, rng: np.random.Generator
 ) -> Injected:
     """Add ``factor`` × the median distinct cases, on each of ``n_days`` active days in a row.
-
-    Every added event is on a case nobody has seen. It is a copy of one of the user's own
-    events of the same kind of day (weekend or not): same action, same time of day. Shares of
-    a case are rounded at random, so that the expected number is exact.
 
     Args:
         log: clean events.
         period: the days among which the first is drawn.
         factor: extra distinct cases, in medians of the user.
         n_days: active days in a row; users with fewer in the period are left out.
-        rng: draws day, sources and case numbers.
+        rng: draws days, sources and case numbers.
     """
-    found: list[Injection] = []
-    sources: list[I64] = []
-    times: list[I64] = []
+    doses = []
     for user in sorted(log.rows_of):
         days = active_days(log, user, period)
-        if days.size < n_days:
-            continue
-        start = int(rng.integers(0, days.size - n_days + 1))
-        chosen = days[start : start + n_days]
-        mean = factor * median_cases(log, user, period.first_day)
-        drawn = [_copies(log, user, int(day), _rounded(mean, rng), rng) for day in chosen]
-        sources += [rows for rows, _ in drawn]
-        times += [time_ns for _, time_ns in drawn]
-        n_events = sum(rows.size for rows, _ in drawn)
-        found.append(Injection(user, tuple(chosen.tolist()), n_events))
-    return _with_new_cases(log, sources, times, found, rng)
+        if days.size >= n_days:
+            start = int(rng.integers(0, days.size - n_days + 1))
+            mean = factor * median_cases(log, user, period.first_day)
+            doses.append(dose(user, days[start : start + n_days], np.full(n_days, mean), rng))
+    return put_in(log, doses, copies(log, doses, rng))
 
 
-def _rounded(mean: float, rng: np.random.Generator) -> int:
-    """Round up as often as the fraction says."""
-    return int(mean) + int(rng.random() < mean - int(mean))
+def dose(user: int, days: I64, means: F64, rng: np.random.Generator) -> Dose:
+    """Round means up as often as their fraction says, so that the expected number is exact."""
+    whole = np.floor(means)
+    n_cases = whole + (rng.random(means.size) < means - whole)
+    return Dose(user, tuple(days.tolist()), tuple(n_cases.astype(np.int64).tolist()))
 
 
-def _copies(
-    log: Worklog, user: int, day: int, n: int, rng: np.random.Generator
-) -> tuple[I64, I64]:
-    """Draw n own events to copy, and the UTC times of the copies on another day."""
-    rows = log.rows_of[user]
-    same_kind = rows[is_weekend(log.day[rows]) == is_weekend(np.array([day]))[0]]
-    chosen = rng.choice(same_kind, size=n)
-    return chosen, _midnight_ns(log, rows, day) + (log.second[chosen] * SECOND_NS).astype(np.int64)
+def put_in(log: Worklog, doses: Sequence[Dose], extra: EventBatch) -> Injected:
+    """Put copies into the log, and say what has been injected."""
+    found = [Injection(one.user, one.days, sum(one.n_cases)) for one in doses]
+    return Injected(edited(log.batch, np.zeros(0, dtype=np.int64), extra), found)
+
+
+def own_hours(log: Worklog, rows: I64, rng: np.random.Generator) -> F64:
+    """Keep the times of day of the copied events."""
+    del rng
+    return log.second[rows]
+
+
+def copies(
+    log: Worklog,
+    doses: Sequence[Dose],
+    rng: np.random.Generator,
+    seconds: NewSeconds = own_hours,
+    name: str = "injected",
+) -> EventBatch:
+    """Copy own events of each user to the days of a dose, every copy on a new case.
+
+    A copy has the action of its source and, unless ``seconds`` says otherwise, its time of
+    day; sources are events of the same kind of day (weekend or not).
+    """
+    sources, times = [np.zeros(0, dtype=np.int64)], [np.zeros(0, dtype=np.int64)]
+    for one in doses:
+        mine = log.rows_of[one.user]
+        weekend = is_weekend(log.day[mine])
+        for day, n in zip(one.days, one.n_cases, strict=True):
+            if n == 0:
+                continue
+            alike = mine[weekend == is_weekend(np.array([day]))[0]]
+            rows = rng.choice(alike, size=n)
+            second_ns = (seconds(log, rows, rng) * SECOND_NS).astype(np.int64)
+            sources.append(rows)
+            times.append(_midnight_ns(log, mine, day) + second_ns)
+    rows, time_ns = np.concatenate(sources), np.concatenate(times)
+    texts = [f"8{number:08d}" for number in rng.choice(10**8, size=rows.size, replace=False)]
+    return changed(log.batch.take(rows), time_ns, name, texts)
 
 
 def is_weekend(day: I64) -> I64:
@@ -157,28 +192,39 @@ def _midnight_ns(log: Worklog, rows: I64, day: int) -> int:
     return int(log.batch.event_time_ns[row] - np.int64(log.second[row] * SECOND_NS))
 
 
-def _with_new_cases(
-    log: Worklog,
-    sources: list[I64],
-    times: list[I64],
-    found: list[Injection],
-    rng: np.random.Generator,
-) -> Injected:
-    none = np.zeros(0, dtype=np.int64)
-    rows, time_ns = np.concatenate([none, *sources]), np.concatenate([none, *times])
-    texts = [f"8{number:08d}" for number in rng.choice(10**8, size=rows.size, replace=False)]
-    extra = changed(log.batch.take(rows), time_ns, "injected", texts)
-    return Injected(edited(log.batch, none, extra), found)
+def never_visited(log: Worklog, user: int) -> NDArray[np.int32]:
+    """Codes of the record branches that a user's events never name."""
+    column = log.batch.record_branch
+    everywhere = np.arange(len(column.values), dtype=np.int32)
+    return np.setdiff1d(everywhere, column.codes[log.rows_of[user]])
 
 
-NewSeconds = Callable[[Worklog, I64, np.random.Generator], F64]
-"""(log, rows of one person's day, rng) → (rows,) new seconds since local midnight."""
+def moved_abroad(log: Worklog, extra: EventBatch, rng: np.random.Generator) -> EventBatch:
+    """Put the records of each user's copies into one branch that the user never visited."""
+    codes = extra.record_branch.codes.copy()
+    for user in np.unique(extra.user_hash).tolist():
+        codes[extra.user_hash == user] = rng.choice(never_visited(log, user))
+    return replace(extra, record_branch=Coded(codes, extra.record_branch.values))
+
+
+def foreign_cases(log: Worklog, period: Period, n_cases: int, rng: np.random.Generator) -> Injected:
+    """Add cases of one branch never visited, on one active day of every user.
+
+    Users who know every branch are left out.
+    """
+    doses = []
+    for user in sorted(log.rows_of):
+        days = active_days(log, user, period)
+        if days.size and never_visited(log, user).size:
+            doses.append(Dose(user, (int(rng.choice(days)),), (n_cases,)))
+    extra = moved_abroad(log, copies(log, doses, rng), rng)
+    return put_in(log, doses, extra)
 
 
 def shifted(log: Worklog, rows: I64, rng: np.random.Generator) -> F64:
     """Move a day by 6 to 12 hours, forward or back, around the clock."""
     hours = rng.uniform(6.0, 12.0) * rng.choice([-1.0, 1.0])
-    return np.mod(log.second[rows] + hours * 3600.0, DAY_S)
+    return np.asarray(np.mod(log.second[rows] + hours * 3600.0, DAY_S))
 
 
 def scattered(log: Worklog, rows: I64, rng: np.random.Generator) -> F64:
@@ -193,7 +239,8 @@ def borrowed(log: Worklog, rows: I64, rng: np.random.Generator) -> F64:
     other = int(rng.choice([user for user in sorted(log.rows_of) if user != me]))
     theirs = log.rows_of[other]
     alike = theirs[is_weekend(log.day[theirs]) == is_weekend(np.array([day]))[0]]
-    return log.second[rng.choice(alike if alike.size else theirs, size=rows.size)]
+    chosen: F64 = log.second[rng.choice(alike if alike.size else theirs, size=rows.size)]
+    return chosen
 
 
 def moved_hours(

@@ -21,11 +21,13 @@ class Interval:
     n: int
 
 
-def interval(values: Sequence[float]) -> Interval:
+def interval(values: Sequence[float], least: float = 0.0, most: float = 1.0) -> Interval:
     """Return mean and 90 % interval over independent repetitions.
 
     Args:
         values: one figure a seed; NaN ones are left out.
+        least: no such figure can be less …
+        most: … or more; the interval is cut there.
 
     Source:
         Student's t interval of a mean.
@@ -40,7 +42,8 @@ def interval(values: Sequence[float]) -> Interval:
     if known.size == 1:
         return Interval(mean, float("nan"), float("nan"), 1)
     half = float(stats.t.ppf(0.95, known.size - 1) * known.std(ddof=1) / np.sqrt(known.size))
-    return Interval(mean, mean - half, mean + half, int(known.size))
+    low, high = max(mean - half, least), min(mean + half, most)
+    return Interval(mean, low, high, int(known.size))
 
 
 def auc(positive: F64, negative: F64) -> float:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 
@@ -20,6 +21,7 @@ from detector.quality.injections import (
     Period,
     Worklog,
     borrowed,
+    foreign_cases,
     more_cases,
     moved_hours,
     scattered,
@@ -39,7 +41,9 @@ HOURS: tuple[tuple[str, NewSeconds, float, float], ...] = (
     ("uniform over 24 h", scattered, 0.820, 0.85),
     ("another user's hours", borrowed, 0.65, 0.72),
 )
-_OFF_HOURS = DETECTORS.index("off_hours")
+FOREIGN_CASES = (1, 3, 10)
+_OFF_HOURS, _CROSS = DETECTORS.index("off_hours"), DETECTORS.index("cross_branch")
+_NAN = float("nan")
 
 Note = Callable[[str], None]
 """Called with the name of each step that is done."""
@@ -69,7 +73,7 @@ class Finding:
 
 
 def fit_plan(
-    batches: Sequence[EventBatch], policy: Policy, reference: Reference, **options: float
+    batches: Sequence[EventBatch], policy: Policy, reference: Reference, **options: Any
 ) -> Plan:
     """Fit on batches and return a plan that keeps the ledger."""
     arrays, manifest = fit(lambda: iter(batches), policy, reference)
@@ -163,11 +167,36 @@ def _hours(
     for seed in range(n_seeds):
         rng = np.random.default_rng([seed, len(what)])
         injected = moved_hours(part.log, part.period, new_seconds, rng)
-        run = ledger(cut(injected.batch), part.plan)
-        spans = [run.rows(case.user, case.days[0], case.days[0]) for case in injected.injections]
-        hit = np.concatenate([np.arange(span.start, span.stop) for span in spans])
-        areas.append(auc(run.surprise[hit, _OFF_HOURS], part.clean.surprise[:, _OFF_HOURS]))
-        areas_of_score.append(auc(run.score[hit], part.clean.score))
-        n += hit.size
+        hit = injected_days(part, injected)
+        areas.append(auc(hit.surprise[:, _OFF_HOURS], part.clean.surprise[:, _OFF_HOURS]))
+        areas_of_score.append(auc(hit.score, part.clean.score))
+        n += hit.user.size
     yield Finding(what, "AUC of off_hours", interval(areas), *bars, n)
     yield Finding(what, "AUC of the score", interval(areas_of_score), *bars, n)
+
+
+def foreign_findings(part: Part, n_seeds: int, note: Note) -> Iterator[Finding]:
+    """Measure visits to a branch never visited, of 1, 3 and 10 cases in a day."""
+    for n_cases in FOREIGN_CASES:
+        recalls: list[float] = []
+        recalls_of_score: list[float] = []
+        n = 0
+        for seed in range(n_seeds):
+            rng = np.random.default_rng([seed, n_cases, 3])
+            injected = foreign_cases(part.log, part.period, n_cases, rng)
+            hit = injected_days(part, injected)
+            bar = float(np.quantile(part.clean.surprise[:, _CROSS], 1.0 - BUDGET))
+            recalls.append(share_above(hit.surprise[:, _CROSS], bar))
+            recalls_of_score.append(share_above(hit.score, window_bar(part.clean, 1)))
+            n += hit.user.size
+        what = f"{n_cases} case{'s' * (n_cases > 1)} of a branch never visited"
+        yield Finding(what, "recall at 1 %, cross_branch", interval(recalls), _NAN, _NAN, n)
+        yield Finding(what, "recall at 1 %, score", interval(recalls_of_score), _NAN, _NAN, n)
+        note(f"{part.name}: {what}")
+
+
+def injected_days(part: Part, injected: Injected) -> Ledger:
+    """Return the actor-days of injections of one day each, in their order."""
+    run = ledger(cut(injected.batch), part.plan)
+    spans = [run.rows(case.user, case.days[0], case.days[0]) for case in injected.injections]
+    return run.take(np.concatenate([np.arange(span.start, span.stop) for span in spans]))
