@@ -53,7 +53,7 @@ class BankRun:
 
 
 def make_bank(folder: Path, config: SimulationConfig, policy: Policy) -> Bank:
-    """Simulate into a folder and decode.
+    """Simulate into a folder, and read it.
 
     Args:
         folder: created; holds events, truth and reference tables afterwards.
@@ -61,7 +61,13 @@ def make_bank(folder: Path, config: SimulationConfig, policy: Policy) -> Bank:
         policy: tells the longest line.
     """
     simulate(folder, config)
-    chunks = decoded(str(folder / "events.jsonl"), load_mapping(None), policy.limits.max_line_bytes)
+    return read_bank(folder, policy)
+
+
+def read_bank(folder: Path, policy: Policy) -> Bank:
+    """Decode a simulated bank, whole."""
+    source = str(folder / "events.jsonl")
+    chunks = decoded(source, load_mapping(None), policy.limits.max_line_bytes)
     events = joined(chunk.batch for chunk in chunks)
     truth = read_truth(folder / "truth.json")
     first_day = truth.first_day.toordinal() - _EPOCH_ORDINAL
