@@ -1,4 +1,4 @@
-"""The protocol of quality measures what it says: injections inject, figures equal their definition."""
+"""The protocol of quality measures what it says: injections inject, figures are as defined."""
 
 from __future__ import annotations
 
@@ -13,7 +13,6 @@ import numpy as np
 import pytest
 
 from detector.detections import DETECTORS
-from detector.evaluation import evaluate_ranking
 from detector.policy import load_policy
 from detector.quality import attackers, banks, peers, real, report
 from detector.quality.batches import cut, edited, joined
@@ -125,9 +124,8 @@ def test_extra_cases_are_on_the_said_day_and_all_new(log: Worklog, period: Perio
         before, after = cases(log, case.user, case.days[0]), cases_of(injected, log, case)
 
         assert after == before + case.n_events
-        assert case.n_events in (
-            pytest.approx(2 * median_cases(log, case.user, period.first_day), abs=1),
-        )
+        twice = 2 * median_cases(log, case.user, period.first_day)
+        assert case.n_events == pytest.approx(twice, abs=1)
 
 
 def cases(log: Worklog, user: int, day: int) -> int:
@@ -159,31 +157,18 @@ def test_a_sustained_excess_is_on_active_days_in_a_row(log: Worklog, period: Per
 
 
 @pytest.mark.parametrize("new_seconds", [shifted, scattered, borrowed])
-def test_moved_hours_stay_on_their_day(log: Worklog, period: Period, new_seconds: Any) -> None:
+def test_moved_hours_stay_on_their_day(
+    log: Worklog, period: Period, run: banks.BankRun, new_seconds: Any
+) -> None:
     """Only times change: no event is lost, doubled, or on another local day."""
     injected = moved_hours(log, period, new_seconds, np.random.default_rng(2))
-    clock = clock_of(log)
-    after = worklog(injected.batch, clock)
+    after = worklog(injected.batch, run.plan.clock)
     case = injected.injections[5]
     mine, theirs = log.rows_of[case.user], after.rows_of[case.user]
 
     assert sorted(injected.batch.event_ids) == sorted(log.batch.event_ids)
     np.testing.assert_array_equal(np.sort(log.day[mine]), np.sort(after.day[theirs]))
     assert not np.array_equal(np.sort(log.second[mine]), np.sort(after.second[theirs]))
-
-
-def clock_of(log: Worklog) -> Any:
-    """Clock tables of the default zone."""
-    from detector.reference import Reference
-    from detector.workhours import clock_tables
-
-    del log
-    policy = load_policy(None).clock
-    return clock_tables(
-        Reference(),
-        default_time_zone=policy.default_time_zone,
-        default_calendar=policy.default_calendar,
-    )[0]
 
 
 def test_foreign_cases_are_of_a_branch_never_visited(log: Worklog, period: Period) -> None:
@@ -291,10 +276,12 @@ def test_every_peer_scores_every_day(small: banks.Bank, run: banks.BankRun) -> N
     scores = peers.peer_scores(run.days, train)
     bad = oracle(small, run.days) > 0.0
 
-    assert len(scores) == 5
-    for score in scores.values():
-        assert np.isfinite(score).all()
-        assert auc(score[bad], score[~bad]) > 0.5
+    areas = {name: auc(score[bad], score[~bad]) for name, score in scores.items()}
+    assert all(np.isfinite(score).all() for score in scores.values())
+    assert len(areas) == 5
+    del areas["half-space trees"]  # silent until 250 days are seen: most of this bank's
+
+    assert min(areas.values()) > 0.5
 
 
 def test_who_is_read_is_among_the_best_of_the_others(run: banks.BankRun) -> None:
@@ -310,7 +297,7 @@ def test_who_is_read_is_among_the_best_of_the_others(run: banks.BankRun) -> None
 
 
 def test_a_ramp_takes_three_percent_more_every_day(small: banks.Bank, run: banks.BankRun) -> None:
-    """On the eleventh day some 38 % of the usual, and never less than the day before but for luck."""
+    """On the eleventh day some 38 % of the usual, rounded up or down."""
     target = attackers.target_of(run.days, small.events, run.plan, 6, 1)
     target = replace(target, period=Period(int(run.days.day.min()), int(run.days.day.max())))
     doses = attackers.ramp_doses(target, np.random.default_rng(0))

@@ -137,8 +137,8 @@ def ablation(bank: Bank, policy: Policy, detectors: Sequence[str]) -> dict[str, 
 
 def speaking_detectors(days: Ledger) -> Sequence[str]:
     """Names of detectors with any surprise above 0."""
-    speaks = (days.surprise > 0.0).any(axis=0)
-    return [name for name, does in zip(DETECTORS, speaks.tolist(), strict=True) if does]
+    speaks = np.flatnonzero((days.surprise > 0.0).any(axis=0))
+    return [DETECTORS[detector] for detector in speaks.tolist()]
 
 
 @dataclass(frozen=True, slots=True)
