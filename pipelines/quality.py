@@ -1,7 +1,7 @@
 # ruff: noqa: INP001  scripts, not a package
 """The whole protocol of detection quality, into one Markdown report.
 
-    python pipelines/quality.py --out report.md [--quick] [--only SECTION]
+    python pipelines/quality.py --out FILE [--quick] [--only SECTION] [--seeds N] [--size N]
 
 Sections: tune and bpic12 (injections into a Dutch bank's log), bpic15 (branches), banks
 (simulated, with peers and ablation), attackers. The first three read the event streams in
@@ -203,12 +203,15 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
     parser.add_argument("--out", type=Path, required=True, help="the report, overwritten")
     parser.add_argument("--quick", action="store_true", help="two seeds, one size")
+    parser.add_argument("--seeds", type=int, help="of everything that is drawn")
     parser.add_argument("--size", type=int, action="append", choices=SIZES, help="staff of banks")
     parser.add_argument("--only", action="append", choices=sections, help="may be repeated")
     options = parser.parse_args()
     chosen = options.only or list(sections)
     scale = QUICK if options.quick else Scale()
     scale = replace(scale, sizes=tuple(options.size or scale.sizes))
+    if options.seeds is not None:
+        scale = replace(scale, **dict.fromkeys(("injections", "banks", "attacks"), options.seeds))
     command = shlex.join(["python", "pipelines/quality.py", *sys.argv[1:]])
     now = datetime.now(UTC)
     head = (

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -103,10 +103,10 @@ def people_only(part: Part, service: Sequence[int]) -> Part:
 def findings(part: Part, n_seeds: int, note: Note) -> Iterator[Finding]:
     """Measure all injections of ``detection.md``, each repeated with ``n_seeds`` seeds."""
     for factor, floor, goal in VOLUME:
-        yield _volume(part, (factor, 1), (floor, goal), n_seeds)
+        yield from _volume(part, (factor, 1), (floor, goal), n_seeds)
         note(f"{part.name}: +{factor:g}x")
     for factor, n_days, floor, goal in SUSTAINED:
-        yield _volume(part, (factor, n_days), (floor, goal), n_seeds)
+        yield from _volume(part, (factor, n_days), (floor, goal), n_seeds)
         note(f"{part.name}: +{factor:g}x for {n_days} days")
     for what, new_seconds, floor, goal in HOURS:
         yield from _hours(part, what, new_seconds, (floor, goal), n_seeds)
@@ -115,25 +115,35 @@ def findings(part: Part, n_seeds: int, note: Note) -> Iterator[Finding]:
 
 def _volume(
     part: Part, dose: tuple[float, int], bars: tuple[float, float], n_seeds: int
-) -> Finding:
+) -> Iterator[Finding]:
+    """Recall by the score, and by the one detector whose question it is."""
     factor, n_days = dose
-    bar = window_bar(part.clean, n_days)
-    recalls, n = [], 0
+    detector = "bulk_read" if n_days == 1 else "slow_drip"
+    column = DETECTORS.index(detector)
+    bar, own_bar = window_bar(part.clean, n_days), _own_bar(part.clean, column, n_days)
+    recalls: list[float] = []
+    own_recalls: list[float] = []
+    n = 0
     for seed in range(n_seeds):
         rng = np.random.default_rng([seed, round(factor * 2), n_days])
         injected = more_cases(part.log, part.period, factor, n_days, rng)
-        best = best_scores(part, injected)
-        recalls.append(share_above(best, bar))
-        n += best.size
+        run = ledger(cut(injected.batch), part.plan)
+        recalls.append(share_above(best_of(run, run.score, injected), bar))
+        own_recalls.append(share_above(best_of(run, run.surprise[:, column], injected), own_bar))
+        n += len(injected.injections)
     what = f"+{factor:g}x" + (f" for {n_days} active days" if n_days > 1 else "")
-    return Finding(what, "recall at 1 %", interval(recalls), *bars, n)
+    yield Finding(what, "recall at 1 %, score", interval(recalls), *bars, n)
+    yield Finding(what, f"recall at 1 %, {detector} alone", interval(own_recalls), *bars, n)
 
 
-def best_scores(part: Part, injected: Injected) -> F64:
-    """(injections,) the highest score of each injection's days."""
-    run = ledger(cut(injected.batch), part.plan)
+def _own_bar(clean: Ledger, column: int, n_days: int) -> float:
+    return window_bar(replace(clean, score=clean.surprise[:, column]), n_days)
+
+
+def best_of(run: Ledger, values: F64, injected: Injected) -> F64:
+    """(injections,) the highest of some values of a ledger over each injection's days."""
     spans = [run.rows(case.user, case.days[0], case.days[-1]) for case in injected.injections]
-    return np.array([run.score[span].max(initial=0.0) for span in spans])
+    return np.array([values[span].max(initial=0.0) for span in spans])
 
 
 def window_bar(clean: Ledger, n_days: int) -> float:

@@ -57,8 +57,8 @@ def findings_table(findings: Sequence[Finding]) -> str:
     """Injections into real logs against floors and goals."""
     rows = [
         [
-            found.what, found.measure, between(found.reached, 3), number(found.floor),
-            number(found.goal), verdict(found), f"{found.n:,}",
+            found.what, found.measure, between(found.reached, 3), number(found.floor, 3),
+            number(found.goal, 3), verdict(found), f"{found.n:,}",
         ]
         for found in findings
     ]  # fmt: skip
@@ -80,11 +80,14 @@ def verdict(found: Finding) -> str:
 
 
 def over_seeds(
-    found: Sequence[Evaluation], budget: int, value: Callable[[BudgetResult], float | None]
+    found: Sequence[Evaluation],
+    budget: int,
+    value: Callable[[BudgetResult], float | None],
+    most: float = 1.0,
 ) -> Interval:
     """Mean and interval over seeds of one figure at one budget; missing ones are left out."""
     values = [value(result) for one in found for result in one.budgets if result.budget == budget]
-    return interval([math.nan if v is None else float(v) for v in values], most=math.inf)
+    return interval([math.nan if v is None else float(v) for v in values], most=most)
 
 
 def banks_table(by_size: Mapping[int, Sequence[Evaluation]]) -> str:
@@ -96,7 +99,7 @@ def banks_table(by_size: Mapping[int, Sequence[Evaluation]]) -> str:
                 over_seeds(found, budget, lambda r: r.recall),
                 over_seeds(found, budget, lambda r: r.precision),
                 over_seeds(found, budget, lambda r: r.precision_incident_days),
-                over_seeds(found, budget, lambda r: r.median_delay_days),
+                over_seeds(found, budget, lambda r: r.median_delay_days, math.inf),
             ]
             rows.append([f"{size:,}", str(budget), *map(between, figures), str(len(found))])
     header = [
