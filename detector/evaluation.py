@@ -31,6 +31,19 @@ class Incident:
 
 
 @dataclass(frozen=True, slots=True)
+class Truth:
+    """Labelled incidents and the local days, from ``first_day`` on, that are scored."""
+
+    first_day: date
+    n_days: int
+    incidents: tuple[Incident, ...]
+
+
+Ranking = dict[date, list[tuple[str, str]]]
+"""Local day → (alert id, user id), best first; one entry an alert."""
+
+
+@dataclass(frozen=True, slots=True)
 class BudgetResult:
     """What is found at one budget.
 
@@ -92,20 +105,40 @@ def evaluate(
     Raises:
         SourceError: a file cannot be read; names line and remedy.
     """
-    first_day, n_days, incidents = _read_truth(truth)
-    ranked = _ranked_days(alerts, first_day, n_days)
+    known = read_truth(truth)
+    ranked = _ranked_days(alerts, known.first_day, known.n_days)
+    return evaluate_ranking(ranked, known, budgets, seed=seed)
+
+
+def evaluate_ranking(
+    ranked: Ranking, truth: Truth, budgets: Sequence[int] = (1, 5, 20), *, seed: int = 0
+) -> Evaluation:
+    """Evaluate a ranking of each day's alerts, whoever made it.
+
+    Args:
+        ranked: days outside the scored period are left out by the caller.
+        truth: incidents and period.
+        budgets: alerts read per day.
+        seed: of the bootstrap.
+    """
+    incidents, n_days = list(truth.incidents), truth.n_days
     kinds = tuple(sorted({incident.kind for incident in incidents}))
     rows = tuple(_at_budget(n, ranked, incidents, kinds, n_days, seed) for n in sorted(budgets))
     return Evaluation(len(incidents), n_days, kinds, rows)
 
 
-def _read_truth(path: Path) -> tuple[date, int, list[Incident]]:
+def read_truth(path: Path) -> Truth:
+    """Read a truth file.
+
+    Raises:
+        SourceError: it cannot be read or is no truth file.
+    """
     try:
         if path.stat().st_size > _MAX_TRUTH_BYTES:
             raise SourceError("is too large", where=str(path), hint="Limit: 1 GB")
         content = orjson.loads(path.read_bytes())
-        incidents = [_incident(entry) for entry in content["incidents"]]
-        return *_period(content), incidents
+        incidents = tuple(_incident(entry) for entry in content["incidents"])
+        return Truth(*_period(content), incidents)
     except OSError as error:
         what = f"cannot be read ({error.strerror})"
         raise SourceError(what, where=str(path), hint="Check path and rights") from None
@@ -133,7 +166,7 @@ def _incident(entry: dict[str, Any]) -> Incident:
     return Incident(str(entry["kind"]), frozenset(users), first, last)
 
 
-def _ranked_days(path: Path, first_day: date, n_days: int) -> dict[date, list[tuple[str, str]]]:
+def _ranked_days(path: Path, first_day: date, n_days: int) -> Ranking:
     """Return day → (alert id, user), best first."""
     best: dict[date, dict[str, tuple[float, str]]] = defaultdict(dict)
     last_day = first_day + timedelta(days=n_days - 1)
@@ -171,7 +204,7 @@ def _alert_lines(path: Path) -> Iterator[tuple[date, str, float, str]]:
 
 def _at_budget(
     budget: int,
-    ranked: dict[date, list[tuple[str, str]]],
+    ranked: Ranking,
     incidents: list[Incident],
     kinds: tuple[str, ...],
     n_days: int,
@@ -198,7 +231,7 @@ def _at_budget(
     )
 
 
-def _delay_days(incident: Incident, read: dict[date, list[tuple[str, str]]]) -> int | None:
+def _delay_days(incident: Incident, read: Ranking) -> int | None:
     """Return days from the incident's first day to its first read alert; None if missed."""
     for delay in range((incident.last_day - incident.first_day).days + 1):
         alerts = read.get(incident.first_day + timedelta(days=delay), [])
@@ -223,9 +256,7 @@ def _bootstrap(caught: Any, seed: int) -> tuple[float, float]:
     return float(np.quantile(means, 0.05)), float(np.quantile(means, 0.95))
 
 
-def _precision_counts(
-    read: dict[date, list[tuple[str, str]]], incidents: list[Incident]
-) -> tuple[int, int, int]:
+def _precision_counts(read: Ranking, incidents: list[Incident]) -> tuple[int, int, int]:
     """Return hits, hits on days with an incident, alerts read on days with an incident."""
     hits = hits_on_bad = n_on_bad = 0
     for day, alerts in read.items():
