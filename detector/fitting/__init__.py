@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 
 from detector.artifacts import Artifact
 from detector.columns import EventBatch
+from detector.detections import DETECTORS
 from detector.fitting.branches import fit_branches
 from detector.fitting.calibration import fit_knots, threshold_for
 from detector.fitting.history import History, run_history
@@ -223,7 +224,8 @@ def _calibrate(history: History, stratum: I64, arrays: Arrays, policy: Policy) -
         loudest = np.array(channels)[surprise[:, channels].argmax(axis=1)][:, np.newaxis]
         value = np.take_along_axis(surprise, loudest, axis=1)[:, 0] - luck
         said = np.minimum(value, np.take_along_axis(raw, loudest, axis=1)[:, 0])
-        total += np.maximum(said - NOTABLE, 0.0)
+        if policy.detectors[DETECTORS[detector]].enabled:
+            total += np.maximum(said - NOTABLE, 0.0)
     knots = _fit_channel(total, lines, mature, typical, knots_raw.shape[0])
     knots_raw[:, N_CHANNELS], knots_surprise[:, N_CHANNELS] = knots
     return _calibrated(total, lines, *knots)
