@@ -32,6 +32,7 @@ from detector.state.layout import (
     OPEN_1H,
     ROLE,
     TAIL_END,
+    WEIGHTS,
 )
 from detector.state.snapshot import VERSION, arrays_of, dump, load
 from detector.store import Checkpoint, open_store
@@ -276,7 +277,7 @@ def test_an_array_in_another_order_of_memory_is_taken_or_refused() -> None:
         ("actors.ints", OPEN_1H, -1), ("actors.ints", ROLE, 10**6), ("actors.ints", HOME, 10**6),
         ("actors.ints", N_DRIP_DAYS, 17), ("actors.ints", N_CLOSED, -1), ("actors.day", KIND, 2),
         ("actors.day", BEST_STAT, 20), ("actors.day", LOUDEST, 16), ("actors.day", BEST_BIN, 96),
-        ("actors.day", BEST_BRANCH, -1),
+        ("actors.day", BEST_BRANCH, -1), ("actors.baseline", WEIGHTS, -4),
     ],
 )  # fmt: skip
 def test_a_column_of_an_actor_that_leads_outside_is_refused(

@@ -26,9 +26,11 @@ from detector.state.layout import (
     CHUNK_ROWS,
     CLOSED_UNTIL,
     DAY,
+    DAYS_AWAY,
     HOME,
     I64,
     KIND,
+    LAGGED_DAYS,
     LOUDEST,
     N_ACTORS,
     N_BINS,
@@ -40,16 +42,20 @@ from detector.state.layout import (
     N_DRIP,
     N_DRIP_DAYS,
     N_FIELDS,
+    N_LEVELS,
     N_PAIRS,
     N_RECENT,
     N_STATS,
     N_VALUE_PAIRS,
     OPEN_1H,
     OPEN_10M,
+    PROFILE_N,
+    REACHED,
     RING_DAY,
     ROLE,
     TAIL_END,
     TAIL_START,
+    WEIGHTS,
     Actors,
     Arena,
     BranchPairs,
@@ -88,6 +94,10 @@ _DAY_BOUNDS = (
     (BEST_DRIP, 1, 0, N_DRIP), (BEST_SPAN, 1, 0, N_RECENT + 2),
     (BEST_STAT, N_CHANNELS, -1, N_STATS), (LOUDEST, N_DETECTORS, -1, N_CHANNELS),
     (ACCOUNT_RULE, 1, 0, _N_RULES),
+)  # fmt: skip
+_WEIGHT_BOUNDS = (  # kernels divide by their sums
+    (WEIGHTS, 2, 0, 2**62), (DAYS_AWAY, 2, 0, 2**62), (PROFILE_N, 2 * N_FIELDS, 0, 2**62),
+    (LAGGED_DAYS, 1, 0, 2**62), (REACHED, N_LEVELS + 1, 0, 2**62),
 )  # fmt: skip
 _KEPT_DAYS = 33  # a pair not seen for so long is outside every window of its two open days
 
@@ -223,7 +233,7 @@ def _check(holds: bool | np.bool_, where: str, what: str = "holds what cannot be
 
 def _check_within(found: NDArray[Any], low: int, end: int, where: str) -> None:
     if found.size:
-        _check(low <= int(found.min()) and int(found.max()) < end, where)
+        _check(low <= found.min().item() and found.max().item() < end, where)
 
 
 def _check_lengths(name: str, found: Any, ours: Any) -> None:
@@ -250,7 +260,8 @@ def _check_actors(actors: Actors, n_actors: int) -> None:
     for name, blank in zip(Actors._fields[1:], empty_actors(1, 1)[1:], strict=True):
         unused = getattr(actors, name)[n_actors:]
         _check((unused == blank).all(), f"actors.{name}", "is in use beyond the last actor")
-    for name, bounds in (("ints", _INT_BOUNDS), ("day", _DAY_BOUNDS)):
+    every = (("ints", _INT_BOUNDS), ("day", _DAY_BOUNDS), ("baseline", _WEIGHT_BOUNDS))
+    for name, bounds in every:
         array = getattr(actors, name)[:n_actors]
         for first, width, low, end in bounds:
             _check_within(array[..., first : first + width], low, end, f"actors.{name}")
@@ -266,7 +277,8 @@ def _check_pairs(tables: Tables, name: str, n_pairs: int) -> None:
     _check((n_pairs - 1) * 20 < pairs.key.size * 17, f"{name}.key", "is too full")
     _check_within(pairs.key, 0, 2**63, f"{name}.key")
     _check_within(pairs.slot, 0, max(int(tables.counts[N_ACTORS]), 1), f"{name}.slot")
-    if "row" in pairs._fields:
+    if "visits" in pairs._fields:
+        _check_within(pairs.visits, 0, 2**62, f"{name}.visits")
         _check_within(pairs.row, 0, _MANY, f"{name}.row")
     if "closed" in pairs._fields:
         _check_within(pairs.closed, 0, _MANY, f"{name}.closed")
