@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 
 from detector.alerts import Alert, Episodes
 from detector.columns import EventBatch, Reject
+from detector.errors import SnapshotError
 from detector.plan import Plan
 from detector.scoring.model import JUMP, TOO_LATE, Out
 from detector.scoring.output import ClosedDays, empty_out, raise_alerts
@@ -20,9 +21,11 @@ from detector.state.layout import (
     BRANCH_LIMIT,
     CUSTOMER_LIMIT,
     DUPLICATES,
+    HOME,
     JUMPS,
     LATE,
     N_ACTORS,
+    ROLE,
     TAIL_LIMIT,
     UNSCORED,
     VALUE_LIMIT,
@@ -41,6 +44,7 @@ _COUNTERS = {
     "branch_limit": BRANCH_LIMIT,
     "value_limit": VALUE_LIMIT,
 }
+_REMEDY = "Start with an empty store, or restore an unchanged copy"
 _REJECTED = {TOO_LATE: "too_late", JUMP: "time_jump"}
 
 
@@ -90,13 +94,48 @@ def restore_state(
     """Return the state whose ``arrays()`` and ``meta()`` these were.
 
     Raises:
-        SnapshotError: an array is missing.
+        SnapshotError: a part is missing, foreign, or cannot be used under this plan.
     """
     state = new_state(plan)
     state.tables = tables_from(arrays)
-    state.episodes.restore(meta["episodes"])
-    state.branch_names = {int(key): name for key, name in meta["branch_names"].items()}
+    _check_places(state.tables, plan)
+    state.episodes.restore(_part(meta, "episodes"))
+    state.branch_names = _names_from(_part(meta, "branch_names"))
     return state
+
+
+def _check_places(tables: Tables, plan: Plan) -> None:
+    """Refuse roles and branches for which the plan has no row: kernels would read beyond it."""
+    n_roles, n_branches = plan.model.group_of.shape
+    ints, row = tables.actors.ints, tables.branches.row
+    for name, found, end in (
+        ("actors.ints", ints[:, ROLE] + 1, n_roles),
+        ("actors.ints", ints[:, HOME], n_branches),
+        ("branches.row", row, n_branches),
+    ):
+        if found.max() >= end:
+            raise SnapshotError("names an unknown role or branch", where=name, hint=_REMEDY)
+
+
+def _part(meta: object, name: str) -> Any:
+    if not isinstance(meta, Mapping) or name not in meta:
+        raise SnapshotError("is missing", where=name, hint=_REMEDY)
+    return meta[name]
+
+
+def _names_from(found: object) -> dict[int, str]:
+    """Take the names of branches by their keys.
+
+    Raises:
+        SnapshotError: it holds anything else.
+    """
+    try:
+        names = {int(key): name for key, name in found.items()}  # type: ignore[attr-defined]
+    except (AttributeError, TypeError, ValueError):
+        names = {0: None}
+    if not all(isinstance(name, str) for name in names.values()):
+        raise SnapshotError("holds something else", where="branch_names", hint=_REMEDY)
+    return names
 
 
 def step(state: State, batch: EventBatch, plan: Plan) -> Step:

@@ -15,9 +15,25 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from detector.engine import State, restore_state
+from detector.engine import State, new_state, restore_state
 from detector.errors import SnapshotError, StoreError
 from detector.hosts.replay import ReplayOptions, replay
+from detector.state.layout import (
+    BEST_BIN,
+    BEST_BRANCH,
+    BEST_STAT,
+    CHUNK,
+    CHUNK_CLASS,
+    HOME,
+    KIND,
+    LOUDEST,
+    N_CLOSED,
+    N_DRIP_DAYS,
+    OPEN_1H,
+    ROLE,
+    TAIL_END,
+    WEIGHTS,
+)
 from detector.state.snapshot import VERSION, arrays_of, dump, load
 from detector.store import Checkpoint, open_store
 from tests.streams import MONDAY, event, lines_of, plan_of, run
@@ -36,6 +52,7 @@ def small_state() -> State:
     return state
 
 
+PLAN = plan_of()
 STATE = small_state()
 ARRAYS = {"a": np.arange(7, dtype=np.int64), "b": np.ones((2, 3), dtype=np.float32)}
 BLOB = dump(ARRAYS, {"episodes": "{}", "branch_names": {"1": "网点"}})
@@ -132,7 +149,211 @@ def test_a_state_with_a_foreign_array_is_refused(change: str) -> None:
         elif change == "rank":
             arrays[name] = array[np.newaxis]
         with pytest.raises(SnapshotError, match=name):
-            restore_state(plan_of(), arrays, STATE.meta())
+            restore_state(PLAN, arrays, STATE.meta())
+
+
+def blob_of(header: bytes) -> bytes:
+    """A snapshot with this header, signed as if we had written it."""
+    return signed(b"AADSNAP\x01" + len(header).to_bytes(8, "little") + header)
+
+
+@pytest.mark.parametrize(
+    "header",
+    [
+        b"", b"{", b"\xff\xfe", b"[1]", b"null", b"3", b"[" * 100_000,
+        *(
+            json.dumps({"version": VERSION, **parts}).encode()
+            for parts in (
+                {}, {"arrays": {}}, {"meta": {}}, {"arrays": [1], "meta": {}},
+                {"arrays": {}, "meta": [1]}, {"arrays": {"a": None}, "meta": {}},
+                {"arrays": {"a": ["<i8"]}, "meta": {}},
+                {"arrays": {"a": [["<i8"], [0]]}, "meta": {}},
+            )
+        ),
+    ],
+)  # fmt: skip
+def test_a_foreign_header_is_refused_even_if_signed(header: bytes) -> None:
+    """A digest says that nothing has changed since, not that it was ours."""
+    with pytest.raises(SnapshotError):
+        load(blob_of(header))
+
+
+def test_a_header_longer_than_the_snapshot_is_refused() -> None:
+    """The length is a number like any other."""
+    with pytest.raises(SnapshotError):
+        load(signed(b"AADSNAP\x01" + (2**63).to_bytes(8, "little") + b"{}"))
+
+
+@pytest.mark.parametrize(
+    "shape",
+    [
+        [2**62, 4], [2**32, 2**32], [2**64], [-1, -3], [0, -1], [0, 2**63], [3.0], [True, 3],
+        ["3"], None, "3", [1] * 70,
+    ],
+)  # fmt: skip
+def test_a_wild_shape_is_refused(shape: Any) -> None:
+    """Products that overflow to the right number of bytes are the dangerous ones."""
+    with pytest.raises(SnapshotError):
+        arrays_of({"a": ["<i8", shape]}, bytes(24))
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        {"episodes": None}, {"episodes": 7}, {"branch_names": None}, {"branch_names": [1]},
+        {"branch_names": {"x": "B"}}, {"branch_names": {"1": 7}},
+    ],
+)  # fmt: skip
+def test_foreign_meta_is_refused(change: dict[str, Any]) -> None:
+    """The parts that are no arrays come from the same file."""
+    with pytest.raises(SnapshotError):
+        restore_state(PLAN, STATE.arrays(), {**STATE.meta(), **change})
+
+
+@pytest.mark.parametrize("name", ["episodes", "branch_names"])
+def test_missing_meta_is_refused(name: str) -> None:
+    """As a missing array is."""
+    meta = {key: value for key, value in STATE.meta().items() if key != name}
+    with pytest.raises(SnapshotError, match=name):
+        restore_state(PLAN, STATE.arrays(), meta)
+
+
+@pytest.mark.parametrize(
+    "name",
+    [name for name in STATE.arrays() if name not in {"counts", "arena.free", "actors.table"}],
+)
+def test_an_array_shorter_than_its_neighbours_is_refused(name: str) -> None:
+    """A kernel would read beyond its end: there is no bound check in compiled code."""
+    arrays = {**STATE.arrays(), name: STATE.arrays()[name][:-1]}
+    with pytest.raises(SnapshotError):
+        restore_state(PLAN, arrays, STATE.meta())
+
+
+@pytest.mark.parametrize(
+    ("name", "cell", "value"),
+    [
+        ("counts", 0, 10**6), ("counts", 0, -1), ("counts", 1, 10**9),
+        ("counts", 3, 10**9), ("counts", 3, -5),
+        ("actors.table", 0, 10**6), ("customers.slot", 0, 10**6), ("customers.slot", 0, -2),
+        ("branches.slot", 0, 10**6), ("values.slot", 0, 10**6), ("arena.free", 0, 10**9),
+    ],
+)  # fmt: skip
+def test_a_number_that_leads_outside_an_array_is_refused(name: str, cell: int, value: int) -> None:
+    """Slots, chunks and counts are used as indices without a bound check."""
+    array = STATE.arrays()[name].copy()
+    array[cell] = value
+    with pytest.raises(SnapshotError):
+        restore_state(PLAN, {**STATE.arrays(), name: array}, STATE.meta())
+
+
+def test_counts_of_another_kind_are_refused() -> None:
+    """Floats would be cut to whole numbers without a word."""
+    arrays = {**STATE.arrays(), "counts": STATE.arrays()["counts"].astype(np.float64)}
+    with pytest.raises(SnapshotError, match="counts"):
+        restore_state(PLAN, arrays, STATE.meta())
+
+
+@pytest.mark.parametrize("name", ["customers.key", "branches.key", "values.key", "actors.table"])
+def test_a_hash_table_without_a_free_cell_is_refused(name: str) -> None:
+    """The search for a free cell would never end."""
+    full = np.ones_like(STATE.arrays()[name])
+    with pytest.raises(SnapshotError):
+        restore_state(PLAN, {**STATE.arrays(), name: full}, STATE.meta())
+
+
+def test_an_array_in_another_order_of_memory_is_taken_or_refused() -> None:
+    """Kernels are compiled for C order; numba would compile all of it again, or fail."""
+    arrays = {**STATE.arrays(), "actors.ints": np.asfortranarray(STATE.arrays()["actors.ints"])}
+    state = restore_state(PLAN, arrays, STATE.meta())
+
+    assert state.tables.actors.ints.flags.c_contiguous
+
+
+@pytest.mark.parametrize(
+    ("name", "column", "value"),
+    [
+        ("actors.ints", CHUNK, 2**40), ("actors.ints", CHUNK, 4), ("actors.ints", CHUNK_CLASS, 1),
+        ("actors.ints", CHUNK_CLASS, 16), ("actors.ints", TAIL_END, 5_000),
+        ("actors.ints", OPEN_1H, -1), ("actors.ints", ROLE, 10**6), ("actors.ints", HOME, 10**6),
+        ("actors.ints", N_DRIP_DAYS, 17), ("actors.ints", N_CLOSED, -1), ("actors.day", KIND, 2),
+        ("actors.day", BEST_STAT, 20), ("actors.day", LOUDEST, 16), ("actors.day", BEST_BIN, 96),
+        ("actors.day", BEST_BRANCH, -1), ("actors.baseline", WEIGHTS, -4),
+    ],
+)  # fmt: skip
+def test_a_column_of_an_actor_that_leads_outside_is_refused(
+    name: str, column: int, value: int
+) -> None:
+    """Each of them is an index of some kernel, into the state or into the plan."""
+    array = STATE.arrays()[name].copy()
+    array[0, ..., column] = value
+    with pytest.raises(SnapshotError):
+        restore_state(PLAN, {**STATE.arrays(), name: array}, STATE.meta())
+
+
+@pytest.mark.parametrize(
+    "name",
+    ["event_head", "event_next", "customer_head", "customer_next"],
+)
+@pytest.mark.parametrize("value", [-1, 30, 4_096])
+def test_a_chain_that_leads_astray_is_refused(name: str, value: int) -> None:
+    """It would leave its chunk, or go round for ever."""
+    array = STATE.arrays()[f"arena.{name}"].copy()
+    base = int(STATE.tables.actors.ints[0, CHUNK])
+    array[base : base + 20] = value
+    with pytest.raises(SnapshotError, match="chain"):
+        restore_state(PLAN, {**STATE.arrays(), f"arena.{name}": array}, STATE.meta())
+
+
+@pytest.mark.parametrize(
+    "name", ["actors.user", "arena.event", "arena.customer", "customers.key", "branches.closed"]
+)
+def test_a_negative_key_is_refused(name: str) -> None:
+    """Its home would lie before the table."""
+    array = STATE.arrays()[name].copy()
+    array[np.flatnonzero(STATE.arrays()[name.replace("closed", "key")])[0]] = -5
+    with pytest.raises(SnapshotError):
+        restore_state(PLAN, {**STATE.arrays(), name: array}, STATE.meta())
+
+
+@pytest.mark.parametrize("name", ["actors.baseline", "actors.surprise", "values.uses"])
+@pytest.mark.parametrize("value", [np.nan, np.inf, -np.inf])
+def test_a_number_that_is_none_is_refused(name: str, value: float) -> None:
+    """It would spread over everything that is learned from then on."""
+    array = STATE.arrays()[name].copy()
+    array.reshape(-1)[0] = value
+    with pytest.raises(SnapshotError, match=name):
+        restore_state(PLAN, {**STATE.arrays(), name: array}, STATE.meta())
+
+
+def test_a_slot_in_use_beyond_the_last_actor_is_refused() -> None:
+    """The next actor would begin with the history of nobody."""
+    array = STATE.arrays()["actors.ints"].copy()
+    array[-1, TAIL_END] = 3
+    with pytest.raises(SnapshotError, match="beyond the last actor"):
+        restore_state(PLAN, {**STATE.arrays(), "actors.ints": array}, STATE.meta())
+
+
+def test_a_table_smaller_than_a_new_one_is_refused() -> None:
+    """It would grow by nothing, for ever."""
+    blank = {name: array[:1] for name, array in new_state(PLAN).arrays().items()}
+    for part in ("customers", "branches", "values"):
+        small = {name: array for name, array in blank.items() if name.startswith(part)}
+        with pytest.raises(SnapshotError, match="too small"):
+            restore_state(PLAN, {**new_state(PLAN).arrays(), **small}, {})
+
+
+def test_any_cell_of_any_array_may_be_wild() -> None:
+    """Refused in the one kind of error, or taken: never anything else."""
+    random = np.random.default_rng(7)
+    for name, array in STATE.arrays().items():
+        for _ in range(20):
+            changed = array.copy()
+            raw = changed.reshape(-1).view(np.uint8)
+            raw[random.integers(raw.size)] ^= np.uint8(random.integers(1, 256))
+            with suppress(SnapshotError):
+                state = restore_state(PLAN, {**STATE.arrays(), name: changed}, STATE.meta())
+
+                assert state.arrays()[name].tobytes() == changed.tobytes()
 
 
 # -- the same in a store

@@ -1,4 +1,8 @@
-"""Give the state more room. Copies; never changes what is remembered."""
+"""Give the state more room; take it apart for a snapshot, and put it together again.
+
+Copies; never changes what is remembered. Kernels index without a bound check, so nothing
+that comes from a snapshot reaches one unseen.
+"""
 
 from __future__ import annotations
 
@@ -10,15 +14,48 @@ from numpy.typing import NDArray
 
 from detector.errors import SnapshotError
 from detector.state.layout import (
+    ACCOUNT_RULE,
     ARENA_TOP,
+    BEST_BIN,
+    BEST_BRANCH,
+    BEST_DRIP,
+    BEST_SPAN,
+    BEST_STAT,
+    CHUNK,
+    CHUNK_CLASS,
     CHUNK_ROWS,
+    CLOSED_UNTIL,
+    DAY,
+    DAYS_AWAY,
+    HOME,
+    I64,
+    KIND,
+    LAGGED_DAYS,
+    LOUDEST,
     N_ACTORS,
+    N_BINS,
     N_BRANCHES,
+    N_CHANNELS,
+    N_CLOSED,
     N_CUSTOMER_PAIRS,
+    N_DETECTORS,
+    N_DRIP,
+    N_DRIP_DAYS,
     N_FIELDS,
+    N_LEVELS,
     N_PAIRS,
+    N_RECENT,
+    N_STATS,
     N_VALUE_PAIRS,
+    OPEN_1H,
+    OPEN_10M,
+    PROFILE_N,
+    REACHED,
     RING_DAY,
+    ROLE,
+    TAIL_END,
+    TAIL_START,
+    WEIGHTS,
     Actors,
     Arena,
     BranchPairs,
@@ -36,12 +73,32 @@ from detector.state.tables import fill_actor_table, place_keys
 
 _GROWTH = 1.3  # little slack: state is counted per active user
 _REMEDY = "The state is of another version: start with an empty store"
+_UNCHANGED = "Start with an empty store, or restore an unchanged copy"
 _Pairs = CustomerPairs | BranchPairs | ValuePairs
 _MAKERS: dict[type, Callable[[int], _Pairs]] = {
     CustomerPairs: empty_customers,
     BranchPairs: empty_branches,
     ValuePairs: empty_values,
 }
+_ROWS = np.array(CHUNK_ROWS, dtype=np.int64)
+_N_RULES = 4  # none, and those of scoring.account
+_MANY, _DAYS = 2**31, 2**15  # pairs keep counts in 32 bits, days in 16
+# column, how many from it on, lowest, end: what kernels index with, or shift by
+_INT_BOUNDS = (
+    (ROLE, 1, -1, _MANY), (HOME, 1, -1, _MANY), (N_CLOSED, 1, 0, _MANY), (RING_DAY, 1, 0, _DAYS),
+    (CLOSED_UNTIL, 1, -1, _DAYS), (N_DRIP_DAYS, 1, 0, N_RECENT + 1),
+    (CHUNK_CLASS, 1, 0, len(CHUNK_ROWS)), (CHUNK, 1, 0, 2**62), (TAIL_START, 4, 0, _MANY),
+)  # fmt: skip
+_DAY_BOUNDS = (
+    (DAY, 1, -1, _DAYS), (KIND, 1, 0, 2), (BEST_BIN, 1, -1, N_BINS), (BEST_BRANCH, 1, 0, 2**63),
+    (BEST_DRIP, 1, 0, N_DRIP), (BEST_SPAN, 1, 0, N_RECENT + 2),
+    (BEST_STAT, N_CHANNELS, -1, N_STATS), (LOUDEST, N_DETECTORS, -1, N_CHANNELS),
+    (ACCOUNT_RULE, 1, 0, _N_RULES),
+)  # fmt: skip
+_WEIGHT_BOUNDS = (  # kernels divide by their sums
+    (WEIGHTS, 2, 0, 2**62), (DAYS_AWAY, 2, 0, 2**62), (PROFILE_N, 2 * N_FIELDS, 0, 2**62),
+    (LAGGED_DAYS, 1, 0, 2**62), (REACHED, N_LEVELS + 1, 0, 2**62),
+)  # fmt: skip
 _KEPT_DAYS = 33  # a pair not seen for so long is outside every window of its two open days
 
 
@@ -121,20 +178,28 @@ def tables_from(arrays: Mapping[str, NDArray[np.generic]]) -> Tables:
     """Put the tables together again from ``named_arrays``.
 
     Raises:
-        SnapshotError: an array is missing or of another kind.
+        SnapshotError: an array is missing, of another kind, or a kernel could not use it.
     """
     blank = empty_tables()
+    counts = _column(arrays, "counts", blank.counts)
+    _check(counts.shape == blank.counts.shape and (counts >= 0).all(), "counts")
     parts: list[Any] = []
-    for part in Tables._fields[:-1]:
-        kind = type(getattr(blank, part))
+    for name in Tables._fields[:-1]:
+        ours = getattr(blank, name)
         columns = [
-            _column(arrays, f"{part}.{name}", getattr(blank, part), name) for name in kind._fields
+            _column(arrays, f"{name}.{column}", getattr(ours, column)) for column in ours._fields
         ]
-        parts.append(_laid_out(kind(*columns)))
-    if "counts" not in arrays or arrays["counts"].shape != blank.counts.shape:
-        raise SnapshotError("is missing or foreign", where="counts", hint=_REMEDY)
-    parts.append(np.asarray(arrays["counts"], dtype=np.int64))
-    return Tables(*parts)
+        found = type(ours)(*columns)
+        _check_lengths(name, found, ours)
+        parts.append(_laid_out(found))
+    parts.append(counts)
+    tables = Tables(*parts)
+    _check_actors(tables.actors, int(counts[N_ACTORS]))
+    _check_pairs(tables, "customers", int(counts[N_PAIRS]))
+    _check_pairs(tables, "branches", int(counts[N_BRANCHES]))
+    _check_pairs(tables, "values", int(counts[N_VALUE_PAIRS]))
+    _check_arena(tables)
+    return tables
 
 
 def _laid_out(part: Any) -> Any:
@@ -149,14 +214,151 @@ def _laid_out(part: Any) -> Any:
 
 
 def _column(
-    arrays: Mapping[str, NDArray[np.generic]], name: str, part: Any, column: str
-) -> NDArray[np.generic]:
+    arrays: Mapping[str, NDArray[np.generic]], name: str, ours: NDArray[np.generic]
+) -> NDArray[Any]:
     """Take one array; its dtype and all but its first dimension must be ours."""
-    expected = getattr(part, column)
     found = arrays.get(name)
-    if found is None or found.dtype != expected.dtype or found.shape[1:] != expected.shape[1:]:
+    if found is None or found.dtype != ours.dtype or found.ndim != ours.ndim:
         raise SnapshotError("is missing or foreign", where=name, hint=_REMEDY)
-    return found
+    if found.shape[1:] != ours.shape[1:]:
+        raise SnapshotError("is missing or foreign", where=name, hint=_REMEDY)
+    _check(found.dtype.kind != "f" or np.isfinite(found).all(), name)
+    return np.require(found, requirements=["C", "ALIGNED", "WRITEABLE"])
+
+
+def _check(holds: bool | np.bool_, where: str, what: str = "holds what cannot be") -> None:
+    if not holds:
+        raise SnapshotError(what, where=where, hint=_UNCHANGED)
+
+
+def _check_within(found: NDArray[Any], low: int, end: int, where: str) -> None:
+    if found.size:
+        _check(low <= found.min().item() and found.max().item() < end, where)
+
+
+def _check_lengths(name: str, found: Any, ours: Any) -> None:
+    """Refuse columns shorter than their neighbours, and tables smaller than new ones."""
+    n_rows = len(found[1])  # the first column of actors is their hash table
+    for column, array in zip(found._fields, found, strict=True):
+        where, n_ours = f"{name}.{column}", len(getattr(ours, column))
+        if column == "table":
+            _check(2 * len(array) >= 3 * n_rows, where, "is too small")
+        elif column == "free":
+            _check(len(array) == n_ours, where, "has another length")
+        else:
+            _check(len(array) == n_rows, where, "is not as long as its neighbours")
+            _check(n_rows >= n_ours, where, "is too small")
+
+
+def _check_actors(actors: Actors, n_actors: int) -> None:
+    """Refuse slots a kernel cannot use, and a hash table that is not that of the users."""
+    _check(n_actors <= actors.user.size, "counts")
+    _check_within(actors.user, 0, 2**63, "actors.user")
+    table = np.full_like(actors.table, -1)
+    fill_actor_table(actors._replace(table=table), n_actors)
+    _check(np.array_equal(table, actors.table), "actors.table")
+    for name, blank in zip(Actors._fields[1:], empty_actors(1, 1)[1:], strict=True):
+        unused = getattr(actors, name)[n_actors:]
+        _check((unused == blank).all(), f"actors.{name}", "is in use beyond the last actor")
+    every = (("ints", _INT_BOUNDS), ("day", _DAY_BOUNDS), ("baseline", _WEIGHT_BOUNDS))
+    for name, bounds in every:
+        array = getattr(actors, name)[:n_actors]
+        for first, width, low, end in bounds:
+            _check_within(array[..., first : first + width], low, end, f"actors.{name}")
+
+
+def _check_pairs(tables: Tables, name: str, n_pairs: int) -> None:
+    """Refuse a pair table in which a search would not end, or whose actors are not there.
+
+    One row may have been added since there was room for one more.
+    """
+    pairs, ints = getattr(tables, name), tables.actors.ints
+    _check(n_pairs == np.count_nonzero(pairs.key), f"{name}.key", "is not as full as counted")
+    _check((n_pairs - 1) * 20 < pairs.key.size * 17, f"{name}.key", "is too full")
+    _check_within(pairs.key, 0, 2**63, f"{name}.key")
+    _check_within(pairs.slot, 0, max(int(tables.counts[N_ACTORS]), 1), f"{name}.slot")
+    if "visits" in pairs._fields:
+        _check_within(pairs.visits, 0, 2**62, f"{name}.visits")
+        _check_within(pairs.row, 0, _MANY, f"{name}.row")
+    if "closed" in pairs._fields:
+        _check_within(pairs.closed, 0, _MANY, f"{name}.closed")
+        _check((pairs.closed <= ints[:, N_CLOSED][pairs.slot]).all(), f"{name}.closed")
+
+
+def _check_arena(tables: Tables) -> None:
+    """Refuse chunks that do not lie side by side, and tails and chains that leave theirs."""
+    arena, top = tables.arena, int(tables.counts[ARENA_TOP])
+    ints = tables.actors.ints[: tables.counts[N_ACTORS]]
+    _check(top <= arena.time_ns.size, "counts")
+    base, rows, end = ints[:, CHUNK], _ROWS[ints[:, CHUNK_CLASS]], ints[:, TAIL_END]
+    for column in (OPEN_1H, OPEN_10M):
+        _check((ints[:, TAIL_START] <= ints[:, column]).all(), "actors.ints")
+        _check((ints[:, column] <= end).all(), "actors.ints")
+    _check((end <= rows).all(), "actors.ints")
+    free_base, free_rows = _free_chunks(arena, top)
+    every_base, every_row = np.append(base, free_base), np.append(rows, free_rows)
+    order = np.argsort(every_base)
+    ends = np.cumsum(every_row[order])
+    _check(top == (ends[-1] if ends.size else 0), "counts")
+    _check(np.array_equal(every_base[order], ends - every_row[order]), "actors.ints")
+    _check_within(arena.event, 0, 2**63, "arena.event")
+    _check_within(arena.customer, 0, 2**63, "arena.customer")
+    everyone = np.ones(arena.event.size, dtype=np.bool_)
+    _check_chains(arena.event_head, arena.event_next, everyone, base, rows, end)
+    _check_chains(arena.customer_head, arena.customer_next, arena.customer != 0, base, rows, end)
+
+
+def _free_chunks(arena: Arena, top: int) -> tuple[I64, I64]:
+    """Return first row and size of all free chunks.
+
+    Raises:
+        SnapshotError: a list of them leaves the arena, or does not end.
+    """
+    bases: list[int] = []
+    rows: list[int] = []
+    left = top
+    for n_rows, first in zip(CHUNK_ROWS, arena.free.tolist(), strict=True):
+        base = first
+        while base >= 0:
+            left -= n_rows
+            _check(left >= 0 and base < top, "arena.free")
+            bases.append(base)
+            rows.append(n_rows)
+            base = int(arena.time_ns[base])
+    return np.array(bases, dtype=np.int64), np.array(rows, dtype=np.int64)
+
+
+def _check_chains(
+    head: NDArray[np.int16], following: NDArray[np.int16], member: NDArray[np.bool_], *chunks: I64
+) -> None:
+    """Refuse chains that leave their tail, do not go back, or lead to a row without a link.
+
+    Args:
+        head: newest row of each bucket, from 1 on; 0 = none.
+        following: the row before each row.
+        member: whether a row is part of a chain at all.
+        chunks: first row, size and end of the tail of each actor's chunk.
+    """
+    base, rows, end = chunks
+    _, cell = _rows_of(base, rows)
+    _check_links(head[cell], np.repeat(end, rows), np.repeat(base, rows), member)
+    position, cell = _rows_of(base, end)
+    linked = member[cell]
+    links, start = following[cell[linked]], np.repeat(base, end)[linked]
+    _check_links(links, position[linked], start, member)
+
+
+def _check_links(links: NDArray[np.int16], most: I64, base: I64, member: NDArray[np.bool_]) -> None:
+    _check((links >= 0).all() and (links <= most).all(), "arena", "has a chain that leads astray")
+    leads = links > 0
+    led_to = base[leads] + links[leads] - 1
+    _check(member[led_to].all(), "arena", "has a chain that leads astray")
+
+
+def _rows_of(base: I64, n: I64) -> tuple[I64, I64]:
+    """Return the first ``n`` rows of each chunk, counted in the chunk and in the arena."""
+    position = np.arange(n.sum()) - np.repeat(np.cumsum(n) - n, n)
+    return position, np.repeat(base, n) + position
 
 
 def n_bytes(tables: Tables) -> int:

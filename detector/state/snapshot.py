@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import hashlib
 import json
+import math
 from collections.abc import Iterator, Mapping
 from typing import Any
 
 import numpy as np
+import orjson
 from numpy.typing import NDArray
 
 from detector.compiled import kernel
@@ -18,7 +20,7 @@ VERSION = 3
 PAGE_BYTES = 65_536
 _MAGIC = b"AADSNAP\x01"
 _DTYPES = frozenset({"<i8", "<i4", "<i2", "|u1", "<u2", "<u4", "<f8", "<f4"})
-_MAX_HEADER_BYTES = 64_000_000
+_MAX_DIMENSIONS = 8  # ours have three
 _DIGEST_BYTES = 16
 _REMEDY = "Start with an empty store, or restore an unchanged copy"
 
@@ -57,34 +59,79 @@ def load(blob: bytes) -> tuple[dict[str, NDArray[np.generic]], dict[str, Any]]:
     if hashlib.blake2b(content, digest_size=_DIGEST_BYTES).digest() != digest:
         raise SnapshotError("is cut or has changed", where="snapshot", hint=_REMEDY)
     stop = start + int.from_bytes(blob[len(_MAGIC) : start], "little")
-    header = json.loads(content[start:stop])
-    if header["version"] != VERSION:
-        what = f"has version {header['version']}, expected {VERSION}"
-        raise SnapshotError(what, where="snapshot", hint=_REMEDY)
+    header = _header(content[start:stop]) if stop <= len(content) else None
+    if header is None:
+        raise SnapshotError("has a foreign header", where="snapshot", hint=_REMEDY)
     return arrays_of(header["arrays"], content[stop:]), header["meta"]
 
 
-def arrays_of(layout: Mapping[str, Any], content: bytes) -> dict[str, NDArray[np.generic]]:
+def _header(text: bytes) -> dict[str, Any] | None:
+    """Read a header, None if it is not ours: the digest only says that nothing has changed.
+
+    Raises:
+        SnapshotError: of another version.
+    """
+    try:
+        header = orjson.loads(text)
+    except orjson.JSONDecodeError:  # too deep as well
+        return None
+    if not isinstance(header, dict):
+        return None
+    version = header.get("version")
+    if type(version) is not int or version != VERSION:
+        what = f"has version {_shown(version)}, expected {VERSION}"
+        raise SnapshotError(what, where="snapshot", hint=_REMEDY)
+    is_ours = isinstance(header.get("arrays"), dict) and isinstance(header.get("meta"), dict)
+    return header if is_ours else None
+
+
+def _shown(value: object) -> str:
+    """Show a foreign value: the text of a list may be as long as the file, or too deep."""
+    return str(value)[:20] if isinstance(value, int | str | None) else type(value).__name__
+
+
+def arrays_of(layout: object, content: bytes) -> dict[str, NDArray[np.generic]]:
     """Cut one run of bytes into writable arrays.
 
     Raises:
-        SnapshotError: the layout names another dtype, or does not add up to the bytes.
+        SnapshotError: the layout is none of ours, or does not add up to the bytes.
     """
+    if not isinstance(layout, Mapping):
+        raise SnapshotError("has a foreign layout", where="snapshot", hint=_REMEDY)
     arrays: dict[str, NDArray[np.generic]] = {}
     at = 0
-    for name, (dtype, shape) in layout.items():
-        if dtype not in _DTYPES:
-            raise SnapshotError(f"has dtype {dtype}", where=name, hint=_REMEDY)
-        count = int(np.prod([int(n) for n in shape], dtype=np.int64))
-        n_bytes = count * np.dtype(dtype).itemsize
-        if n_bytes < 0 or at + n_bytes > len(content):
+    for name, entry in layout.items():
+        dtype, shape = _dtype_and_shape(name, entry)
+        count = math.prod(shape)
+        if min(shape, default=0) < 0 or at + count * dtype.itemsize > len(content):
             raise SnapshotError("is shorter than its layout", where=name, hint=_REMEDY)
         flat = np.frombuffer(content, dtype=dtype, count=count, offset=at)
         arrays[name] = flat.reshape(shape).copy()
-        at += n_bytes
+        at += count * dtype.itemsize
     if at != len(content):
         raise SnapshotError("is longer than its layout", where="snapshot", hint=_REMEDY)
     return arrays
+
+
+def _dtype_and_shape(name: str, entry: object) -> tuple[np.dtype[np.generic], list[int]]:
+    """Take one entry of a layout.
+
+    The other sides of an array with a side of 0 count as well: numpy refuses them by itself.
+
+    Raises:
+        SnapshotError: it is not [dtype, shape] of an array that can be.
+    """
+    if not isinstance(entry, list | tuple) or len(entry) != 2:
+        raise SnapshotError("has a foreign layout", where=name, hint=_REMEDY)
+    dtype, shape = entry
+    if not isinstance(dtype, str) or dtype not in _DTYPES:
+        raise SnapshotError(f"has dtype {_shown(dtype)}", where=name, hint=_REMEDY)
+    is_shape = isinstance(shape, list | tuple) and len(shape) <= _MAX_DIMENSIONS
+    if not is_shape or any(type(n) is not int for n in shape):
+        raise SnapshotError("has a foreign shape", where=name, hint=_REMEDY)
+    if math.prod(abs(n) for n in shape if n) >= 2**59:
+        raise SnapshotError("is shorter than its layout", where=name, hint=_REMEDY)
+    return np.dtype(dtype), list(shape)
 
 
 @kernel
