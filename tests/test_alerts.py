@@ -105,7 +105,7 @@ def expected_versions(events: list[dict[str, Any]], emit: float) -> Iterator[str
         n_records += int(events[row]["record_count"])
         grown = (
             said_score < 0.0
-            or score >= said_score + max(0.3, 0.1 * said_score)
+            or score >= said_score + max(0.3, 0.3 * said_score)
             or n_records >= 2 * said_records
             or n_events >= 2 * said_events
         )
