@@ -113,7 +113,7 @@ class Detection:
     are those at or above their own threshold, most surprising first, never empty.
     ``n_*`` and the two event times describe the actor's local ``day`` (days since
     1970-01-01) up to and with this row. ``n_unexplained`` are customers new to the actor
-    and without ticket, approval, cover or business action; ``n_customers_30d`` counts 30 local
+    and without ticket, approval, cover or business action; ``n_*_30d`` count 30 local
     days. ``counts`` has an entry for each detector that counts and has something to say.
     """
 
@@ -131,6 +131,8 @@ class Detection:
     n_customers: int
     n_unexplained: int
     n_customers_30d: int
+    n_events_30d: int
+    n_records_30d: int
     learning: bool
     counts: Mapping[str, CountEvidence]
     hours: HoursEvidence

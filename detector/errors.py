@@ -7,10 +7,6 @@ class DetectorError(Exception):
     """Base of every error a user may see; its text says what, where and what to do."""
 
 
-class ContractError(DetectorError):
-    """A caller handed over values that break a documented promise."""
-
-
 class LocatedError(DetectorError):
     """A file or an option is wrong: where it is, what is wrong, what to do about it."""
 

@@ -62,6 +62,8 @@ def evidence_of(found: Detection) -> dict[str, Any]:
     evidence = {
         **_numbers(lead, found),
         "n_customers_30d": found.n_customers_30d,
+        "n_events_30d": found.n_events_30d,
+        "n_records_30d": found.n_records_30d,
         "n_unexplained_customers": found.n_unexplained,
     }
     also = {name: _numbers(name, found) for name in others}

@@ -40,8 +40,8 @@ _QUANTITY: dict[str, Both] = {
         "looked at {n} VIP or employee [customer|customers]", "查看了{n}名重要客户或本行员工的记录",
     ),
     "secret_customers": (
-        "looked at secret records (C3) of {n} [customer|customers]",
-        "查看了{n}名客户的机密记录（C3）",
+        "opened secret records (C3) of {n} [customer|customers] or lists",
+        "打开了{n}名客户（或列表）的机密记录（C3）",
     ),
     "own_records": (
         "made {n} [access|accesses] to records of the own person or household",
@@ -61,6 +61,16 @@ _QUANTITY: dict[str, Both] = {
     "foreign_customers": (
         "read {n} [customer|customers] of other branches", "查询了{n}名其他网点的客户",
     ),
+}  # fmt: skip
+_SUMMED: dict[str, Both] = {
+    "customers": ("different customers", "不同客户数"),
+    "new_customers": ("customers new to this person", "此前未接触过的客户数"),
+    "unexplained_customers": (
+        "new customers without ticket, approval, cover duty or business", "无业务依据的新客户数",
+    ),
+    "volume": ("records listed, searched or exported", "列表、查询或导出的记录数"),
+    "sensitive_customers": ("VIP or employee customers", "重要客户或本行员工客户数"),
+    "foreign_customers": ("customers of other branches", "其他网点客户数"),
 }  # fmt: skip
 _WINDOW: dict[str, Both] = {
     "10m": ("within ten minutes", "十分钟内"),
@@ -138,7 +148,7 @@ def _count(count: CountEvidence) -> Both:
             f"{_range(usual, '-')}, for colleagues {_range(peers, '-')}."
         ),
         (
-            f"{when_zh}{what_zh}；本人此类日子通常为{_range(usual, '~')}，"
+            f"{when_zh}{what_zh}；本人在同类日子通常为{_range(usual, '~')}，"
             f"同组同事为{_range(peers, '~')}。"
         ),
     )
@@ -162,7 +172,7 @@ def _hours(hours: HoursEvidence) -> Both:
         worked_en, worked_zh = _about(hours.active_share)
         english = f"Worked on a rest day (does so on {worked_en} of them). {english}"
         chinese = f"在休息日有操作（其{worked_zh}的休息日会上班）。{chinese}"
-    if hours.n_events > 1:
+    if hours.n_events > 1 and hours.n_customers > 0:
         english += (
             f" {hours.n_events:,} events on {hours.n_customers:,} customers were out of hours."
         )
@@ -180,7 +190,7 @@ def _branch(branch: BranchEvidence) -> Both:
             f"Looked at {n:,} {'customer' if n == 1 else 'customers'} of {where_en}; "
             f"works there on {own_en} of days, colleagues on {peers_en}."
         ),
-        f"查看了{where_zh}的{n:,}名客户；本人{own_zh}的工作日会涉及，同事为{peers_zh}。",
+        f"查看了{where_zh}的{n:,}名客户；本人{own_zh}的工作日会涉及，同事则{peers_zh}。",
     )
 
 
@@ -196,16 +206,17 @@ def _unfamiliar(unfamiliar: UnfamiliarEvidence) -> Both:
 
 def _drip(drip: DripEvidence) -> Both:
     usual = usual_range(drip.expected, drip.dispersion)
-    what_en, what_zh = _with_number(_QUANTITY[drip.quantity], drip.observed)
+    what_en, what_zh = _SUMMED[drip.quantity]
     return (
         (
-            f"{what_en[0].upper()}{what_en[1:]} over {drip.n_days} active days; before that, "
+            f"Over {drip.n_days} active days, the daily numbers of {what_en} add up to "
+            f"{drip.observed:,} (rest days weighed as working days); before that, "
             f"{_range(usual, '-')} were usual in so many days, for colleagues about "
             f"{drip.peer_expected:,.0f}."
         ),
         (
-            f"最近{drip.n_days}个活跃日累计{what_zh}；此前同样天数通常为{_range(usual, '~')}，"
-            f"同组同事约为{drip.peer_expected:,.0f}。"
+            f"最近{drip.n_days}个活跃日，每日{what_zh}合计{drip.observed:,}（休息日折算为工作日）；"
+            f"此前同样天数通常为{_range(usual, '~')}，同组同事约为{drip.peer_expected:,.0f}。"
         ),
     )
 

@@ -124,9 +124,21 @@ def build_plan(
         reasons=reasons_of(reference),
         value_key=np.ascontiguousarray(arrays["value_key"], dtype=np.int64),
         value_share=np.ascontiguousarray(arrays["value_share"], dtype=np.float64),
-        notices=(*(Notice(text, _EVER_NS) for text in reference.notices), *notices),
+        notices=(
+            *(Notice(text, _EVER_NS) for text in reference.notices),
+            *(Notice(text, _EVER_NS) for text in _mismatch(policy, manifest)),
+            *notices,
+        ),
         keep_ledger=keep_ledger,
     )
+
+
+def _mismatch(policy: Policy, manifest: Mapping[str, Any]) -> list[str]:
+    """Say that an artifact was fitted under another policy: clocks and limits may differ."""
+    fitted = manifest.get("policy_digest", policy.digest)
+    if fitted == policy.digest:
+        return []
+    return ["the artifact was fitted under another policy; fit it again if clock or events differ"]
 
 
 def builtin_arrays() -> dict[str, NDArray[np.generic]]:

@@ -118,7 +118,6 @@ class DetectorPolicy:
 
     enabled: bool
     threshold: float
-    severity: str
     texts: Mapping[str, Mapping[str, Any]]
 
 
@@ -208,8 +207,6 @@ def _check(name: str, value: Any, base: Any, where: str) -> None:
         low, high = _DURATION_RANGES_NS[name]
         if not low <= _duration_ns(name, value, where) <= high:
             _refuse(name, value, f"Allowed: {low // _HOUR_NS}h to {high // _HOUR_NS}h", where)
-    if name.endswith(".severity") and name != "alerts.severity" and value not in SEVERITIES:
-        _refuse(name, value, f"Allowed: {', '.join(SEVERITIES)}", where)
     if name == "clock.default_time_zone" and value not in zoneinfo.available_timezones():
         _refuse(name, value, "Use an IANA name such as Asia/Shanghai", where)
     _check_lists(name, value, where)
@@ -286,6 +283,5 @@ def _detector(table: dict[str, Any]) -> DetectorPolicy:
     return DetectorPolicy(
         enabled=table["enabled"],
         threshold=float(table["threshold"]),
-        severity=table["severity"],
         texts={name: table[name] for name in _TEXTS},
     )

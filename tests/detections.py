@@ -27,6 +27,7 @@ DETECTION = Detection(
     surprises=(4.0, 0.1, 3.0, *[0.0] * 7), fired=("bulk_read", "cross_branch"),
     first_event_time_ns=1_774_230_000_000_000_000, last_event_time_ns=1_774_240_000_000_000_000,
     n_events=120, n_records=2_808, n_customers=118, n_unexplained=73, n_customers_30d=640,
+    n_events_30d=410, n_records_30d=9_000,
     learning=False, counts={"bulk_read": CountEvidence("records", "10m", 2_808, 44, 0.3, 52, 0.6)},
     hours=HoursEvidence(10, False, 0.0004, 1.0, 12, 9),
     branch=BranchEvidence("B005", 31, 0.02, 0.004, 0.012, 0.2),
@@ -66,7 +67,8 @@ def detections(draw: st.DrawFn) -> Detection:
         score=draw(st.floats(0.0, 300.0)), surprises=(1.0,) * len(DETECTORS), fired=tuple(fired),
         first_event_time_ns=10**18, last_event_time_ns=10**18 + 5,
         n_events=draw(COUNT), n_records=draw(COUNT), n_customers=draw(COUNT),
-        n_unexplained=draw(COUNT), n_customers_30d=draw(COUNT), learning=draw(st.booleans()),
+        n_unexplained=draw(COUNT), n_customers_30d=draw(COUNT),
+        n_events_30d=draw(COUNT), n_records_30d=draw(COUNT), learning=draw(st.booleans()),
         counts=draw(st.dictionaries(st.sampled_from(COUNTING), counted)),
         hours=draw(st.builds(
             HoursEvidence, st.integers(0, 95), st.booleans(), SHARE, SHARE, COUNT, COUNT,

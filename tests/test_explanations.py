@@ -107,15 +107,17 @@ def test_no_text_holds_a_template_or_a_slip_of_grammar(found: Detection) -> None
             "sensitive_customers", "1d", 9, 0.6, 0.8, 0.5, 3.0)}},
          ("Looked at 9 VIP or employee customers in one day; usual on such a day is 0-2, for "
          "colleagues 0-3."),
-         "一天内查看了9名重要客户或本行员工的记录；本人此类日子通常为0~2，同组同事为0~3。"),
+         "一天内查看了9名重要客户或本行员工的记录；本人在同类日子通常为0~2，同组同事为0~3。"),
         ("enumeration", {"counts": {"enumeration": CountEvidence(
             "ordered_records", "1d", 1, 0.6, 0.8, 0.5, 3.0)}},
          "Went through 1 record in the order of their numbers in one day;",
          "一天内按编号顺序查看了1条记录；"),
         ("slow_drip", {"drip": DripEvidence("customers", 8, 1_240, 800.0, 0.01, 770.4)},
-         ("Read 1,240 different customers over 8 active days; before that, 665-944 were usual in "
-         "so many days, for colleagues about 770."),
-         "最近8个活跃日累计查询了1,240名不同客户；此前同样天数通常为665~944，同组同事约为770。"),
+         ("Over 8 active days, the daily numbers of different customers add up to 1,240 (rest days "
+         "weighed as working days); before that, 665-944 were usual in so many days, for "
+         "colleagues about 770."),
+         ("最近8个活跃日，每日不同客户数合计1,240（休息日折算为工作日）；此前同样天数通常为665~944，"
+         "同组同事约为770。")),
         ("repeat_target", {"repeat": RepeatEvidence(6, 0.05, 2.0)},
          ("Looked at one customer on 6 days within two weeks without ticket, approval "
          "or business; that happens to this person about once in 20 active days, to colleagues "

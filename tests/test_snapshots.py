@@ -27,6 +27,7 @@ from detector.state.layout import (
     HOME,
     KIND,
     LOUDEST,
+    N_CHANNELS,
     N_CLOSED,
     N_DRIP_DAYS,
     OPEN_1H,
@@ -276,7 +277,8 @@ def test_an_array_in_another_order_of_memory_is_taken_or_refused() -> None:
         ("actors.ints", CHUNK_CLASS, 16), ("actors.ints", TAIL_END, 5_000),
         ("actors.ints", OPEN_1H, -1), ("actors.ints", ROLE, 10**6), ("actors.ints", HOME, 10**6),
         ("actors.ints", N_DRIP_DAYS, 17), ("actors.ints", N_CLOSED, -1), ("actors.day", KIND, 2),
-        ("actors.day", BEST_STAT, 20), ("actors.day", LOUDEST, 16), ("actors.day", BEST_BIN, 96),
+        ("actors.day", BEST_STAT, 20), ("actors.day", LOUDEST, N_CHANNELS),
+        ("actors.day", BEST_BIN, 96),
         ("actors.day", BEST_BRANCH, -1), ("actors.baseline", WEIGHTS, -4),
     ],
 )  # fmt: skip

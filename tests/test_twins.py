@@ -345,12 +345,11 @@ def test_one_score_from_many_equals_its_definition(
 ) -> None:
     """Calibrated by channel, the loudest channel of a detector, what is notable, old news off."""
     (day, surprise), (_, baseline) = blank_day(), blank_actor()
-    baseline[s.WEIGHTS] = days
     baseline[s.KNOWN : s.KNOWN + s.N_DETECTORS] = known
     surprise[s.RAW : s.RAW + s.N_CHANNELS] = raw
     enabled = LIMITS.enabled.copy()
     enabled[0] = not one_is_off
-    combine(day, surprise, baseline, MODEL, 0, LIMITS._replace(enabled=enabled))
+    combine(day, surprise, baseline, MODEL, 0, LIMITS._replace(enabled=enabled), days)
     stratum = int(days >= 5)
     lines = [
         (MODEL.knots_raw[stratum, c].tolist(), MODEL.knots_surprise[stratum, c].tolist())

@@ -26,6 +26,7 @@ from detector.state.layout import (
     OTHER_DEVICE,
     OTHER_DEVICE_NS,
     RAW,
+    RULE_CHANNEL,
     SWITCHES,
 )
 
@@ -35,7 +36,7 @@ NO_RULE, HAS_LEFT, ON_LEAVE, DORMANT = range(4)
 RULES = (None, "left", "on_leave", "dormant")
 _TO_AND_FRO_NS = 1_800_000_000_000
 _DORMANT_DAYS = 60
-_LEFT_SURPRISE, _LEAVE_SURPRISE, _DORMANT_SURPRISE = 8.0, 4.0, 3.0
+_LEFT_SURPRISE, _LEAVE_SURPRISE, _DORMANT_SURPRISE = 8.0, 5.0, 3.5
 
 
 @part
@@ -78,6 +79,6 @@ def score_account(me: I64, user: int, day: I64, surprise: F64, model: Model) -> 
     if 0 < me[LEFT_DAY] < day[DAY]:
         rule, raw, fact = HAS_LEFT, _LEFT_SURPRISE, day[DAY] - me[LEFT_DAY]
     me[LAST_ACTIVE_DAY] = max(me[LAST_ACTIVE_DAY], day[DAY])
-    if raw > surprise[RAW + ACCOUNT]:
-        surprise[RAW + ACCOUNT] = raw
+    if raw > surprise[RAW + RULE_CHANNEL]:
+        surprise[RAW + RULE_CHANNEL] = raw
         day[ACCOUNT_RULE], day[ACCOUNT_FACT] = rule, fact

@@ -18,7 +18,6 @@ from detector.state.layout import (
     N_DETECTORS,
     RAW,
     SCORE,
-    WEIGHTS,
     WHOLE,
 )
 
@@ -27,7 +26,13 @@ _KNOWN_KEPT = 0.85  # per active day
 
 @part
 def combine(
-    day: I64, surprise: F64, baseline: F32, model: Model, group: int, limits: Limits
+    day: I64,
+    surprise: F64,
+    baseline: F32,
+    model: Model,
+    group: int,
+    limits: Limits,
+    n_closed: int,
 ) -> None:
     """Calibrate each channel's day maximum, add up what is notable, calibrate the sum.
 
@@ -40,8 +45,7 @@ def combine(
     Source:
         Soft-thresholding Fisher combination, Zhang, Tong, Landers & Wu (2020).
     """
-    days = np.float64(baseline[WEIGHTS]) + np.float64(baseline[WEIGHTS + 1])
-    stratum = 2 * model.stratum[group] + (1 if days >= limits.mature_days else 0)
+    stratum = 2 * model.stratum[group] + (1 if n_closed >= limits.mature_days else 0)
     for channel in range(N_CHANNELS):
         detector = model.detector_of[channel]
         if limits.enabled[detector] and surprise[RAW + channel] > 0.0:

@@ -13,7 +13,7 @@ from detector.scoring.off_hours import active_share, quarter_share
 from detector.scoring.repeat_target import reach_rate
 from detector.scoring.slow_drip import day_factor, lagged_mean, sum_dispersion
 from detector.state import layout as s
-from detector.state.days import customers_30d
+from detector.state.days import customers_30d, sum_30d
 from detector.state.layout import F64, I64, Tables
 from detector.state.tables import find_cell
 from detector.workhours import ClockTables, rest_days_until, utc_offset_s
@@ -81,7 +81,6 @@ def describe_day(
     actors = tables.actors
     me = actors.ints[slot]
     place = model.branch_clock[max(me[s.HOME], 0)]
-    days = actors.baseline[slot, s.WEIGHTS] + actors.baseline[slot, s.WEIGHTS + 1]
     facts[m.F_USER] = actors.user[slot]
     facts[m.F_DAY] = day[s.DAY]
     facts[m.F_OFFSET] = utc_offset_s(clock, place, rows.time_ns[row])
@@ -90,7 +89,9 @@ def describe_day(
     facts[m.F_CUSTOMERS] = day[s.COUNTS + s.CUSTOMERS_1D]
     facts[m.F_UNEXPLAINED] = day[s.COUNTS + s.UNEXPLAINED]
     facts[m.F_CUSTOMERS_30D] = customers_30d(me, actors.ring[slot])
-    facts[m.F_LEARNING] = 1 if days < limits.mature_days else 0
+    facts[m.F_EVENTS_30D] = sum_30d(me, actors.ring[slot], s.RING_EVENTS)
+    facts[m.F_RECORDS_30D] = sum_30d(me, actors.ring[slot], s.RING_RECORDS)
+    facts[m.F_LEARNING] = 1 if me[s.N_CLOSED] < limits.mature_days else 0
 
 
 @part

@@ -47,7 +47,6 @@ from detector.state.layout import (
     FIRST_DAY,
     HOME,
     I64,
-    LAST_SECRET,
     N_CUSTOMER_PAIRS,
     NEAR_CAP,
     NEW,
@@ -126,6 +125,8 @@ def extract(
     change = explain_customer(tables, cell, day, newness, explained)
     settled = day - me[FIRST_DAY] >= SETTLED_DAYS
     grown |= count_kinds(rows, row, me, today, newness)
+    if rows.flags[row] & IS_SECRET and is_first_secret(tables, cell, day):
+        grown |= add_count(today, SECRET, 1)
     if change != 0 and settled and not was_seen_before(tables.customers, cell, day):
         grown |= add_count(today, UNEXPLAINED, change)
     if newness == NEVER_SEEN and settled:
@@ -194,6 +195,17 @@ def explain_customer(tables: Tables, cell: int, day: int, newness: int, explaine
 
 
 @part
+def is_first_secret(tables: Tables, cell: int, day: int) -> bool:
+    """Tell whether a customer's secret record is the day's first; a list always is."""
+    if cell == NO_CELL:
+        return True
+    if tables.customers.secret_day[cell] == day:
+        return False
+    tables.customers.secret_day[cell] = day
+    return True
+
+
+@part
 def count_kinds(rows: Rows, row: int, me: I64, day: I64, newness: int) -> int:
     """Add the row to the day's special counts; return the bits of those that have grown."""
     flags = rows.flags[row]
@@ -202,9 +214,6 @@ def count_kinds(rows: Rows, row: int, me: I64, day: I64, newness: int) -> int:
         grown |= add_count(day, CUSTOMERS_1D, 1)
         if flags & IS_SENSITIVE:
             grown |= add_count(day, SENSITIVE, 1)
-    if flags & IS_SECRET and rows.customer[row] != me[LAST_SECRET]:
-        me[LAST_SECRET] = rows.customer[row]
-        grown |= add_count(day, SECRET, 1)
     if flags & IS_EXPORT:
         grown |= add_count(day, EXPORTED, rows.records[row])
     if flags & IS_OWN:

@@ -124,9 +124,10 @@ RAISED, SAMPLE = 1, 2
 (
     F_USER, F_DAY, F_OFFSET, F_FIRST, F_LAST, F_EVENTS, F_RECORDS, F_CUSTOMERS, F_CUSTOMERS_30D,
     F_LEARNING, F_FIRED, F_BIN, F_REST, F_OUT_EVENTS, F_OUT_CUSTOMERS, F_BRANCH, F_VISITED,
-    F_DRIP, F_SPAN, F_DRIP_SUM, F_LEVEL, F_RULE, F_RULE_FACT, F_UNEXPLAINED,
-) = range(24)  # fmt: skip
-F_STAT = 24  # count and observed value of each detector that counts, by detector
+    F_DRIP, F_SPAN, F_DRIP_SUM, F_LEVEL, F_RULE, F_RULE_FACT, F_UNEXPLAINED, F_EVENTS_30D,
+    F_RECORDS_30D,
+) = range(26)  # fmt: skip
+F_STAT = 26  # count and observed value of each detector that counts, by detector
 F_OBSERVED = F_STAT + N_DETECTORS
 F_NEW_VALUES = F_OBSERVED + N_DETECTORS
 N_FACTS = F_NEW_VALUES + N_FIELDS

@@ -138,6 +138,8 @@ def detection_of(
         n_customers=facts[m.F_CUSTOMERS],
         n_unexplained=facts[m.F_UNEXPLAINED],
         n_customers_30d=facts[m.F_CUSTOMERS_30D],
+        n_events_30d=facts[m.F_EVENTS_30D],
+        n_records_30d=facts[m.F_RECORDS_30D],
         learning=bool(facts[m.F_LEARNING]),
         counts={name: found for name, found in counts.items() if found is not None},
         hours=_hours_evidence(facts, figures),

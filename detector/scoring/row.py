@@ -52,6 +52,7 @@ from detector.state.layout import (
     N_ACTORS,
     N_BRANCHES,
     N_CHANNELS,
+    N_CLOSED,
     N_CLOSED_REST,
     N_DETECTORS,
     N_FIELDS,
@@ -202,7 +203,7 @@ def score(
     for channel in range(N_CHANNELS):
         after += surprise[RAW + channel]
     if after > before:
-        combine(day, surprise, baseline, model, group, limits)
+        combine(day, surprise, baseline, model, group, limits, me[N_CLOSED])
     return after > before
 
 

@@ -97,9 +97,15 @@ def _move_ring(me: I64, ring: I32, day: int) -> None:
 @kernel
 def customers_30d(me: I64, ring: I32) -> int:
     """Count distinct customers of the 30 local days that end at the actor's newest."""
+    return sum_30d(me, ring, RING_CUSTOMERS)
+
+
+@part
+def sum_30d(me: I64, ring: I32, which: int) -> int:
+    """Add up events or records of the 30 local days that end at the actor's newest."""
     total = 0
     for back in range(WINDOW_DAYS):
-        total += ring[RING_CUSTOMERS, (me[RING_DAY] - back) & (N_RING - 1)]
+        total += ring[which, (me[RING_DAY] - back) & (N_RING - 1)]
     return total
 
 

@@ -47,8 +47,8 @@ N_DETECTORS = 10
 # Raw scores are calibrated channel by channel: first one channel per detector, then those of
 # counts whose tails are too different to share one.
 VOLUME_CHANNEL, EXPORT_CHANNEL, SECRET_CHANNEL, DENIED_CHANNEL = range(10, 14)
-BURST_CHANNEL, NOVELTY_CHANNEL = 14, 15
-CHANNEL_DETECTOR = (*range(N_DETECTORS), 0, 0, 7, 9, 0, 0)
+BURST_CHANNEL, NOVELTY_CHANNEL, RULE_CHANNEL = 14, 15, 16
+CHANNEL_DETECTOR = (*range(N_DETECTORS), 0, 0, 7, 9, 0, 0, 9)
 N_CHANNELS = len(CHANNEL_DETECTOR)
 N_LEVELS = 10  # distinct days of one customer within two weeks: 2 to 11
 
@@ -61,8 +61,8 @@ N_CLOSED, N_CLOSED_REST, N_CUSTOMER_PAIRS, N_BRANCH_PAIRS = 23, 24, 25, 26
 HOME_GUESSED, HOME_VISITS = 27, 28  # nobody told us the home branch: the most visited one
 CLOSED_UNTIL, N_VALUES, LAST_NUMBER, ORDERED_RUN = 29, 30, 31, 32
 DEVICE, OTHER_DEVICE, OTHER_DEVICE_NS = 33, 34, 35
-N_DRIP_DAYS, LAST_ACTIVE_DAY, LEFT_DAY, LAST_SECRET = 36, 37, 38, 39
-N_INTS = 40
+N_DRIP_DAYS, LAST_ACTIVE_DAY, LEFT_DAY = 36, 37, 38
+N_INTS = 39
 
 # Actors.baseline: means and weights per day kind, then dispersion sums, then rates
 MEANS, WEIGHTS = 0, 2 * N_STATS
@@ -157,6 +157,7 @@ class CustomerPairs(NamedTuple):
     last_day: I16
     seen: U32
     served: U32
+    secret_day: I16  # last day on which a record classed C3 was opened
 
 
 class BranchPairs(NamedTuple):
@@ -231,7 +232,7 @@ def empty_arena(n_rows: int) -> Arena:
 # Largest columns first: a cell is then as small as it can be
 _CUSTOMER_CELL = [
     ("key", np.int64), ("seen", np.uint32), ("served", np.uint32), ("slot", np.int32),
-    ("last_day", np.int16),
+    ("last_day", np.int16), ("secret_day", np.int16),
 ]  # fmt: skip
 _BRANCH_CELL = [
     ("key", np.int64), ("branch", np.int64), ("day", np.int32, 2), ("today", np.int32, 2),

@@ -16,7 +16,7 @@ from detector.compiled import kernel
 from detector.errors import SnapshotError
 from detector.state.layout import I64, U8
 
-VERSION = 3
+VERSION = 4
 PAGE_BYTES = 65_536
 _MAGIC = b"AADSNAP\x01"
 _DTYPES = frozenset({"<i8", "<i4", "<i2", "|u1", "<u2", "<u4", "<f8", "<f4"})
@@ -190,7 +190,3 @@ class ChangedPages:
                     start = page * PAGE_BYTES
                     yield name, page, raw[start : start + PAGE_BYTES].tobytes()
             self._known[name] = new
-
-    def forget(self) -> None:
-        """Write everything next time: the last checkpoint did not reach the disk."""
-        self._known.clear()
