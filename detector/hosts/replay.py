@@ -20,6 +20,7 @@ from detector.errors import DetectorError, OptionError, SourceError, StoreError
 from detector.hosts.events import Decoded, decoded
 from detector.hosts.inputs import Position, files_of, fingerprint
 from detector.hosts.outputs import GrowingFile, reject_line
+from detector.hosts.paths import Named, refuse_overwriting, stdin_file
 from detector.mapping import Mapping, load_mapping
 from detector.plan import Plan, build_plan
 from detector.policy import load_policy
@@ -29,6 +30,7 @@ from detector.store import Checkpoint, Store, open_store
 
 _CHECKPOINT_EVERY_S = 5.0
 _N_TOP = 5
+_SQLITE = "sqlite:///"
 _NOT_KEPT = (
     f"compiled code cannot be kept in {CACHE}: every start compiles for half a minute; "
     "make the folder writable or set XDG_CACHE_HOME"
@@ -270,7 +272,7 @@ def _stop_requests() -> Iterator[list[int]]:
 
 def _begin(options: ReplayOptions) -> _Run:
     """Check everything before the first event, and load the last checkpoint if any."""
-    files_of(options.events)
+    _refuse_overwriting(options)
     policy, mapping = load_policy(options.policy), load_mapping(options.mapping)
     artifact = None if options.artifact is None else read_artifact(options.artifact)
     plan = build_plan(
@@ -297,6 +299,28 @@ def _begin(options: ReplayOptions) -> _Run:
         if store is not None:
             store.close()
         raise
+
+
+def _refuse_overwriting(options: ReplayOptions) -> None:
+    """Let no output fall on an input, on another output or among the events."""
+    outputs: list[Named] = []
+    if options.alerts is not None:
+        outputs.append(("--alerts", options.alerts))
+    if options.rejects is not None:
+        outputs.append(("--rejects", options.rejects))
+    if options.store is not None and options.store.startswith(_SQLITE):
+        database = options.store.removeprefix(_SQLITE)
+        outputs += (("--store", Path(f"{database}{end}")) for end in ("", "-wal", "-shm", ".lock"))
+    events = stdin_file() if options.events == "-" else files_of(options.events)
+    inputs: list[Named] = [("EVENTS", file) for file in events]
+    for name, file in (("--mapping", options.mapping), ("--policy", options.policy)):
+        inputs += [] if file is None else [(name, file)]
+    for name, folder in (("--artifact", options.artifact), ("--reference", options.reference)):
+        if folder is not None and folder.is_dir():
+            inputs += ((name, file) for file in folder.iterdir())
+    root = Path(options.events)
+    is_folder = options.events != "-" and root.is_dir()
+    refuse_overwriting(outputs, inputs, root if is_folder else None)
 
 
 def _load(

@@ -1,0 +1,107 @@
+"""The hosts: what they refuse before any work is done, and what they tell afterwards."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+
+import pytest
+
+from detector.errors import OptionError
+from detector.hosts.replay import ReplayOptions, replay
+from tests.conftest import Run
+from tests.streams import event, lines_of
+
+DETECTOR = Path(sys.executable).parent / "detector"
+NOON = datetime(2024, 3, 4, 4, 0, tzinfo=UTC)  # a Monday in a year whose holidays are known
+
+
+def write_events(path: Path, n: int = 20) -> Path:
+    """Lines of one person, a second apart."""
+    events = (event(i, "u1", NOON + timedelta(seconds=i)) for i in range(n))
+    path.write_bytes(b"\n".join(lines_of(events)) + b"\n")
+    return path
+
+
+# -- outputs that would destroy something
+
+COLLISIONS: dict[str, tuple[list[str], str]] = {
+    "alerts over events": (["e.jsonl", "--alerts", "e.jsonl"], "--alerts: e.jsonl is EVENTS"),
+    "rejects over events": (["e.jsonl", "--rejects", "./e.jsonl"], "--rejects"),
+    "alerts over a link to events": (["e.jsonl", "--alerts", "link.jsonl"], "--alerts"),
+    "alerts over events behind a link": (["link.jsonl", "--alerts", "e.jsonl"], "--alerts"),
+    "alerts over a hard link": (["e.jsonl", "--alerts", "hard.jsonl"], "--alerts"),
+    "a store over events": (["e.jsonl", "--store", "sqlite:///e.jsonl"], "--store"),
+    "alerts over a policy": (["e.jsonl", "--policy", "p.toml", "--alerts", "p.toml"], "--policy"),
+    "rejects over a mapping": (
+        ["e.jsonl", "--mapping", "m.toml", "--rejects", "m.toml"], "--mapping",
+    ),
+    "alerts over an artifact": (
+        ["e.jsonl", "--artifact", "a", "--alerts", "a/arrays.npz"], "--artifact",
+    ),
+    "rejects over a table": (["e.jsonl", "--reference", "r", "--rejects", "r/staff.csv"], "--ref"),
+    "alerts over rejects": (["e.jsonl", "--alerts", "x", "--rejects", "new/../x"], "--alerts"),
+    "a store over alerts": (["e.jsonl", "--alerts", "x", "--store", "sqlite:///x"], "--alerts"),
+    "rejects over a log": (
+        ["e.jsonl", "--rejects", "x-wal", "--store", "sqlite:///x"], "--rejects",
+    ),
+    "alerts among the events": (["f", "--alerts", "f/a.jsonl"], "inside the folder of events"),
+    "rejects below the events": (["f", "--rejects", "f/new/r.jsonl"], "inside the folder"),
+    "alerts among them by a link": (["f", "--alerts", "g/a.jsonl"], "inside the folder"),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("name", COLLISIONS)
+def test_an_output_that_is_an_input_is_refused_and_nothing_is_touched(
+    name: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, detector: Run
+) -> None:
+    """By whatever name or link; every file still holds what it held, none is new."""
+    monkeypatch.chdir(tmp_path)
+    write_events(tmp_path / "e.jsonl")
+    (tmp_path / "link.jsonl").symlink_to("e.jsonl")
+    (tmp_path / "hard.jsonl").hardlink_to("e.jsonl")
+    for folder, file in (("f", "e.jsonl"), ("a", "arrays.npz"), ("r", "staff.csv")):
+        (tmp_path / folder).mkdir()
+        (tmp_path / folder / file).write_bytes(b"user_id\n")
+    (tmp_path / "g").symlink_to("f")
+    for file in ("p.toml", "m.toml"):
+        (tmp_path / file).write_bytes(b"")
+    before = contents(tmp_path)
+    arguments, words = COLLISIONS[name]
+    done = detector("replay", *arguments)
+
+    assert (done.code, done.err.count("\n")) == (2, 1)
+    assert words in done.err
+    assert contents(tmp_path) == before
+
+
+def contents(folder: Path) -> dict[str, bytes]:
+    """Bytes of every file of a tree."""
+    return {str(p): p.read_bytes() for p in sorted(folder.rglob("*")) if p.is_file()}
+
+
+def test_the_file_behind_stdin_is_no_output(tmp_path: Path) -> None:
+    """`detector replay - --alerts e.jsonl < e.jsonl` would erase what it reads."""
+    source = write_events(tmp_path / "e.jsonl")
+    before = source.read_bytes()
+    with source.open("rb") as stdin:
+        command = [DETECTOR, "replay", "-", "--alerts", source]
+        done = subprocess.run(command, stdin=stdin, capture_output=True, text=True, check=False)
+
+    assert done.returncode == 2
+    assert "--alerts" in done.stderr
+    assert source.read_bytes() == before
+
+
+def test_outputs_beside_the_events_are_fine(tmp_path: Path) -> None:
+    """Only the very same file is refused."""
+    source = write_events(tmp_path / "e.jsonl")
+    out = tmp_path / "e.jsonl.alerts"
+    options = ReplayOptions(str(source), alerts=out, store=f"sqlite:///{tmp_path}/e.db")
+
+    assert replay(options).events == 20
+    with pytest.raises(OptionError, match="--alerts"):
+        replay(ReplayOptions(str(source), alerts=Path(os.path.relpath(source))))
