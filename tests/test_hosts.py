@@ -105,3 +105,19 @@ def test_outputs_beside_the_events_are_fine(tmp_path: Path) -> None:
     assert replay(options).events == 20
     with pytest.raises(OptionError, match="--alerts"):
         replay(ReplayOptions(str(source), alerts=Path(os.path.relpath(source))))
+
+
+# -- going on
+
+
+def test_a_second_stream_is_not_skipped_but_refused(tmp_path: Path, detector: Run) -> None:
+    """Stdin has no name: the store cannot know whether the lines are those it has seen."""
+    lines = write_events(tmp_path / "e.jsonl").read_bytes()
+    out = ["--store", f"sqlite:///{tmp_path}/a.db", "--rejects", tmp_path / "r.jsonl"]
+    first = detector("replay", "-", *out, stdin=lines + b"?\n")
+    kept = (tmp_path / "r.jsonl").read_bytes()
+    second = detector("replay", "-", *out, stdin=lines.replace(b"u1", b"u2"))
+
+    assert (first.code, second.code, second.out) == (0, 1, "")
+    assert "Write the stream to a file" in second.err
+    assert (tmp_path / "r.jsonl").read_bytes() == kept != b""

@@ -89,7 +89,10 @@ def _fail(text: str, code: int) -> None:
 )
 @click.option("--alerts", type=_FILE, help="Write alerts here, one JSON object per line.")
 @click.option("--rejects", type=_FILE, help="Write rows that cannot be used here.")
-@click.option("--store", help="sqlite:///path/file.db; with it a run resumes where it stopped.")
+@click.option(
+    "--store",
+    help="sqlite:///path/file.db; with it a run on files resumes where it stopped.",
+)
 @_JSON
 def replay(
     events: str,

@@ -191,7 +191,8 @@ def replay(options: ReplayOptions, progress: Progress | None = None) -> ReplaySu
     """Run stored events through the engine.
 
     With a store, the same command goes on where the last one stopped, however it stopped;
-    alerts and rejects files are cut back to the last checkpoint first.
+    alerts and rejects files are cut back to the last checkpoint first. A run from stdin
+    cannot be gone on with: its store is refused the second time.
 
     Raises:
         DetectorError: a file or option is wrong; the input is cut (after all whole lines
@@ -335,6 +336,7 @@ def _load(
     alerts_bytes = rejects_bytes = 0
     if store is not None and held is not None:
         facts = held.facts
+        _refuse_another_stdin(options)
         _same_run(options, facts["identity"], identity)
         arrays = arrays_of(facts["layout"], store.state_content(facts["layout"]))
         state = restore_state(plan, arrays, facts["meta"])
@@ -369,6 +371,16 @@ def _restored_alerts(path: Path | None, n_bytes: int, store: Store) -> int:
     path.parent.mkdir(parents=True, exist_ok=True)
     path.write_bytes(content)
     return len(content)
+
+
+def _refuse_another_stdin(options: ReplayOptions) -> None:
+    """A stream cannot be told from another: going on would skip the lines of a new one."""
+    if options.events == "-":
+        raise StoreError(
+            "holds a run already, and stdin cannot be gone on with",
+            where=str(options.store),
+            hint="Write the stream to a file to resume it, or name a new store",
+        )
 
 
 def _same_run(options: ReplayOptions, held: dict[str, Any], identity: dict[str, Any]) -> None:
