@@ -11,6 +11,7 @@ from pathlib import Path
 import pytest
 
 from detector.errors import OptionError
+from detector.hosts.local_time import since_ns
 from detector.hosts.replay import ReplayOptions, replay
 from tests.conftest import Run
 from tests.streams import event, lines_of
@@ -121,3 +122,39 @@ def test_a_second_stream_is_not_skipped_but_refused(tmp_path: Path, detector: Ru
     assert (first.code, second.code, second.out) == (0, 1, "")
     assert "Write the stream to a file" in second.err
     assert (tmp_path / "r.jsonl").read_bytes() == kept != b""
+
+
+# -- dates
+
+
+@pytest.mark.parametrize("text", ["0001-01-01", "1969-12-31", "2200-01-01", "9999-12-31T23:59Z"])
+@pytest.mark.parametrize("option", ["--since", "--until"])
+def test_a_year_that_no_event_can_have_is_refused(
+    text: str, option: str, tmp_path: Path, detector: Run
+) -> None:
+    """Beyond 64 bits of nanoseconds there was a traceback."""
+    source = write_events(tmp_path / "e.jsonl")
+    command = {
+        "--since": ["replay", source],
+        "--until": ["fit", source, "--output", tmp_path / "a"],
+    }
+    done = detector(*command[option], option, text)
+
+    assert (done.code, done.out) == (2, "")
+    assert done.err.startswith(f"error: {option}: is out of range: {text!r}. Years 1970 to 2199")
+
+
+@pytest.mark.parametrize("text", ["1970-01-01", "2199-12-31T23:59:59.999999-12:00"])
+def test_the_first_and_the_last_known_moment_are_replayed(text: str, tmp_path: Path) -> None:
+    """The bounds themselves fit into the engine's 64 bits."""
+    source = write_events(tmp_path / "e.jsonl")
+    options = ReplayOptions(str(source), since_ns=since_ns(text, None, "--since"))
+
+    assert replay(options).events == 20
+
+
+def test_parts_of_a_second_are_kept() -> None:
+    """To the microsecond, which is all that the format holds."""
+    text = "2026-03-02T08:00:00.123456+08:00"
+
+    assert since_ns(text, None, "--since") == 1_772_409_600_123_456_000
