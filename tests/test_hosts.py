@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import subprocess
 import sys
@@ -158,3 +159,32 @@ def test_parts_of_a_second_are_kept() -> None:
     text = "2026-03-02T08:00:00.123456+08:00"
 
     assert since_ns(text, None, "--since") == 1_772_409_600_123_456_000
+
+
+# -- fit
+
+
+def test_fit_tells_which_rows_it_left_out(tmp_path: Path, detector: Run) -> None:
+    """By reason, counted once though the history is read twice; the manifest remembers."""
+    source = write_events(tmp_path / "e.jsonl")
+    source.write_bytes(b"?\n[]\n" + source.read_bytes() + b"?\n")
+    done = detector("fit", source, "--output", tmp_path / "a")
+    manifest = json.loads((tmp_path / "a" / "manifest.json").read_bytes())
+
+    assert done.code == 0
+    assert "warning: 3 rows were left out: 1 not_an_object, 2 not_json" in done.err
+    assert manifest["learned_from"]["rejects"] == {"not_an_object": 1, "not_json": 2}
+
+
+def test_fit_passes_on_what_the_reference_tables_lack(tmp_path: Path, detector: Run) -> None:
+    """The very notices of replay, on stderr: stdout stays what a program reads."""
+    source = write_events(tmp_path / "e.jsonl")
+    (tmp_path / "r").mkdir()
+    (tmp_path / "r" / "staff.csv").write_text("user_id,shoe_size\nu1,44\n", "utf-8")
+    options = ["--reference", tmp_path / "r", "--json"]
+    fitted = detector("fit", source, "--output", tmp_path / "a", *options)
+    replayed = detector("replay", source, *options)
+
+    assert "1 unknown columns are ignored" in fitted.err
+    assert fitted.err == replayed.err
+    assert json.loads(fitted.out)["learned_from"]["rejects"] == {}

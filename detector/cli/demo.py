@@ -18,7 +18,7 @@ from detector.cli.show import (
     show_warnings,
 )
 from detector.evaluation import evaluate
-from detector.hosts.fit import FitOptions, fit_artifact
+from detector.hosts.fit import FitOptions, fit_history
 from detector.hosts.local_time import since_ns
 from detector.hosts.replay import ReplayOptions, replay
 from detector.policy import load_policy
@@ -45,7 +45,7 @@ def run_demo(
     truth = orjson.loads((bank / "truth.json").read_bytes())
     first_scored_ns = since_ns(truth["first_scored_day"], None, "truth")
     with reading(events, "fit", passes=2) as progress:
-        fitted = fit_artifact(
+        fitted = fit_history(
             FitOptions(events, artifact, until_ns=first_scored_ns, reference=reference), progress
         )
     alerts = folder / "alerts.jsonl"

@@ -151,7 +151,7 @@ def fit(
     """Learn priors, calibration and thresholds from a history of EVENTS."""
     from detector.cli.progress import reading
     from detector.cli.show import show_fit
-    from detector.hosts.fit import FitOptions, fit_artifact
+    from detector.hosts.fit import FitOptions, fit_history
     from detector.hosts.local_time import since_ns
 
     options = FitOptions(
@@ -163,8 +163,8 @@ def fit(
         reference=reference,
     )
     with reading(events, "fit", passes=2) as progress:
-        artifact = fit_artifact(options, progress)
-    show_fit(artifact, output, as_json=as_json)
+        fitted = fit_history(options, progress)
+    show_fit(fitted, output, as_json=as_json)
 
 
 @cli.command()
