@@ -11,9 +11,12 @@ from pathlib import Path
 
 import pytest
 
-from detector.errors import OptionError
+from detector.errors import OptionError, StoreError
+from detector.hosts import events as clock
 from detector.hosts.local_time import since_ns
-from detector.hosts.replay import ReplayOptions, replay
+from detector.hosts.replay import Progress, ReplayOptions, replay
+from detector.store import open_store
+from detector.store.base import Checkpoint
 from tests.conftest import Run
 from tests.streams import event, lines_of
 
@@ -123,6 +126,54 @@ def test_a_second_stream_is_not_skipped_but_refused(tmp_path: Path, detector: Ru
     assert (first.code, second.code, second.out) == (0, 1, "")
     assert "Write the stream to a file" in second.err
     assert (tmp_path / "r.jsonl").read_bytes() == kept != b""
+
+
+def test_a_resumed_run_rejects_what_the_undisturbed_one_rejected(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """An event from the future stays rejected, though the clock has reached it meanwhile."""
+    source = write_events(tmp_path / "e.jsonl", 8_100)
+    far = event(9_000, "u1", NOON + timedelta(days=2))
+    source.write_bytes(source.read_bytes() + lines_of([far])[0])
+
+    def run(name: str, days: int, progress: Progress | None = None) -> bytes:
+        now_ns = int((NOON + timedelta(days=days)).timestamp()) * 10**9
+        monkeypatch.setattr(clock.time, "time_ns", lambda: now_ns)
+        rejects, store = tmp_path / f"{name}.jsonl", f"sqlite:///{tmp_path}/{name}.db"
+        settings = {"rejects": rejects, "store": store, "checkpoint_every_s": 0.0}
+        replay(ReplayOptions(str(source), **settings), progress)
+        return rejects.read_bytes()
+
+    def crash(n_lines: int, _n_bytes: int) -> None:
+        if n_lines > 4_000:
+            raise RuntimeError("power cut")
+
+    calm = run("calm", 0)
+    with pytest.raises(RuntimeError, match="power cut"):
+        run("resumed", 0, crash)
+
+    assert run("resumed", 3) == calm != b""
+    assert run("later", 3) == b""
+
+
+@pytest.mark.parametrize("name", ["identity", "position", "meta", "not_after_ns", "summary"])
+@pytest.mark.parametrize("value", [None, "x", [1]])
+def test_a_checkpoint_of_another_program_is_refused(
+    name: str, value: object, tmp_path: Path
+) -> None:
+    """Its digest is right, its facts are not ours: an error in words, no KeyError."""
+    source, url = write_events(tmp_path / "e.jsonl"), f"sqlite:///{tmp_path}/a.db"
+    replay(ReplayOptions(str(source), store=url))
+    store = open_store(url)
+    held = store.last_checkpoint()
+    assert held is not None
+    facts = {**held.facts, name: value}
+    if value is None:
+        del facts[name]
+    store.commit(Checkpoint(held.number + 1, facts), [], [])
+    store.close()
+    with pytest.raises(StoreError, match="none of this version's"):
+        replay(ReplayOptions(str(source), store=url))
 
 
 # -- dates
