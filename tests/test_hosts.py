@@ -239,3 +239,44 @@ def test_fit_passes_on_what_the_reference_tables_lack(tmp_path: Path, detector: 
     assert "1 unknown columns are ignored" in fitted.err
     assert fitted.err == replayed.err
     assert json.loads(fitted.out)["learned_from"]["rejects"] == {}
+
+
+# -- demo
+
+SMALL = ("--users", 20, "--branches", 2, "--days", 8)
+FOREIGN = {
+    "a bank": {"bank/customers.xlsx": "?"},
+    "a bank with events": {"bank/events.jsonl": "{}"},
+    "a bank with another truth": {"bank/events.jsonl": "{}", "bank/truth.json": "[]"},
+    "papers beside a simulated bank": {
+        "bank/events.jsonl": "", "bank/notes.txt": "?",
+        "bank/truth.json": '{"first_scored_day": "2026-03-02", "incidents": []}',
+    },
+    "an artifact": {"artifact/vase.txt": "Ming"},
+    "a store": {"alerts.db": "?"},
+    "alerts": {"alerts.jsonl": "{}"},
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("name", FOREIGN)
+def test_a_demo_deletes_nothing_that_is_not_of_a_demo(
+    name: str, tmp_path: Path, detector: Run
+) -> None:
+    """`detector demo --dir .` in a folder that is in use."""
+    for file, text in FOREIGN[name].items():
+        (tmp_path / file).parent.mkdir(exist_ok=True)
+        (tmp_path / file).write_text(text, "utf-8")
+    before = contents(tmp_path)
+    done = detector("demo", "--dir", tmp_path, *SMALL)
+
+    assert (done.code, done.out, done.err.count("\n")) == (2, "", 1)
+    assert contents(tmp_path) == before
+
+
+def test_a_demo_runs_again_over_its_own(tmp_path: Path, detector: Run) -> None:
+    """From scratch, with the same result."""
+    first = detector("demo", "--dir", tmp_path, *SMALL, "--json")
+    second = detector("demo", "--dir", tmp_path, *SMALL, "--json")
+
+    assert (first.code, second.code) == (0, 0)
+    assert second.out == first.out
