@@ -280,3 +280,48 @@ def test_a_demo_runs_again_over_its_own(tmp_path: Path, detector: Run) -> None:
 
     assert (first.code, second.code) == (0, 0)
     assert second.out == first.out
+
+
+# -- reference folders
+
+
+@pytest.mark.parametrize(
+    ("file", "words"),
+    [
+        ("staf.csv", "Did you mean 'staff.csv'? Known tables: staff, branches"),
+        ("Branches.CSV", "Did you mean 'branches.csv'?"),
+        ("notes.txt", "holds no known table. Known tables: staff"),
+    ],
+)
+def test_a_folder_without_a_known_table_is_an_error(
+    file: str, words: str, tmp_path: Path, detector: Run
+) -> None:
+    """A run without staff and calendar would look like one with them."""
+    source = write_events(tmp_path / "e.jsonl")
+    folder = tmp_path / "tables"
+    folder.mkdir()
+    (folder / file).write_text("user_id\nu1\n", "utf-8")
+    checked = detector("check", folder)
+    replayed = detector("replay", source, "--reference", folder)
+
+    assert (checked.code, replayed.code) == (3, 2)
+    assert f"{folder}: holds no known table" in checked.out
+    assert words in checked.out
+    assert words in replayed.err
+
+
+def test_a_misspelt_table_beside_a_known_one_is_a_warning(tmp_path: Path, detector: Run) -> None:
+    """Of check and of replay; other kinds of file are nobody's business."""
+    source = write_events(tmp_path / "e.jsonl")
+    folder = tmp_path / "tables"
+    folder.mkdir()
+    for name in ("staff.csv", "calender.parquet", "readme.md"):
+        (folder / name).write_text("user_id\nu1\n", "utf-8")
+    checked = detector("check", folder)
+    replayed = detector("replay", source, "--reference", folder)
+    listed = json.loads(detector("check", folder, "--json").out)
+
+    assert (checked.code, replayed.code) == (0, 0)
+    assert "calender.parquet: is no known table and is ignored. Did you mean" in checked.err
+    assert checked.err == replayed.err
+    assert checked.err == f"warning: {listed[0]['notices'][0]}\n"

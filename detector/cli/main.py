@@ -215,7 +215,7 @@ def check(files: tuple[Path, ...], as_json: bool) -> None:
 
     findings = {str(file): check_file(file) for file in files}
     show_findings(findings, as_json=as_json)
-    if any(text is not None for _, text in findings.values()):
+    if any(finding.error is not None for finding in findings.values()):
         sys.exit(FINDINGS)
 
 

@@ -11,6 +11,7 @@ from rich.console import Console
 from rich.table import Table
 
 from detector.evaluation import Evaluation
+from detector.hosts.check import Finding
 from detector.hosts.fit import Fitted
 from detector.hosts.replay import ReplaySummary
 from detector.simulate import SimulationSummary
@@ -114,15 +115,16 @@ def show_simulation(summary: SimulationSummary, out: Path, *, as_json: bool) -> 
     )
 
 
-def show_findings(findings: dict[str, tuple[str, str | None]], *, as_json: bool) -> None:
+def show_findings(findings: dict[str, Finding], *, as_json: bool) -> None:
     """Say of each file what it is and what is wrong."""
+    for finding in findings.values():
+        for notice in finding.notices:
+            warn(notice)
     if as_json:
-        print_json(
-            [{"file": f, "kind": kind, "error": text} for f, (kind, text) in findings.items()]
-        )
+        print_json([{"file": file, **found._asdict()} for file, found in findings.items()])
         return
-    for file, (kind, text) in findings.items():
-        click.echo(f"{file}: {kind} ok" if text is None else text)
+    for file, found in findings.items():
+        click.echo(f"{file}: {found.kind} ok" if found.error is None else found.error)
 
 
 def show_evaluation(evaluation: Evaluation, *, as_json: bool) -> None:
