@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import json
 import os
+import signal
 import subprocess
 import sys
+import time
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
@@ -14,7 +16,7 @@ import pytest
 from detector.errors import OptionError, StoreError
 from detector.hosts import events as clock
 from detector.hosts.local_time import since_ns
-from detector.hosts.replay import Progress, ReplayOptions, replay
+from detector.hosts.replay import InterruptedRunError, Progress, ReplayOptions, replay
 from detector.store import open_store
 from detector.store.base import Checkpoint
 from tests.conftest import Run
@@ -174,6 +176,55 @@ def test_a_checkpoint_of_another_program_is_refused(
     store.close()
     with pytest.raises(StoreError, match="none of this version's"):
         replay(ReplayOptions(str(source), store=url))
+
+
+# -- signals
+
+
+@pytest.mark.parametrize(("with_store", "goes_on"), [(True, True), (False, False)])
+def test_the_way_to_go_on_is_told_only_where_there_is_one(
+    with_store: bool, goes_on: bool, tmp_path: Path
+) -> None:
+    """Without a store nothing is kept that the same command could use."""
+    source = write_events(tmp_path / "e.jsonl")
+    store = f"sqlite:///{tmp_path}/a.db" if with_store else None
+    handlers = [signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM)]
+    with pytest.raises(InterruptedRunError, match="after 20 events") as caught:
+        replay(
+            ReplayOptions(str(source), store=store),
+            lambda _lines, _bytes: signal.raise_signal(signal.SIGTERM),
+        )
+
+    assert ("--store" in str(caught.value)) == goes_on
+    assert [signal.getsignal(n) for n in (signal.SIGINT, signal.SIGTERM)] == handlers
+
+
+def test_a_second_signal_stops_a_run_that_waits_for_its_input(tmp_path: Path) -> None:
+    """The first waits for the next checkpoint, which a silent stream never reaches."""
+    rejects = tmp_path / "r.jsonl"
+    command = [
+        DETECTOR, "replay", "-", "--rejects", rejects, "--store", f"sqlite:///{tmp_path}/a.db",
+    ]  # fmt: skip
+    environment = {**os.environ, "DETECTOR_CHECKPOINT_EVERY_S": "0"}
+    with subprocess.Popen(
+        command, env=environment, stdin=subprocess.PIPE, stderr=subprocess.PIPE
+    ) as run:
+        assert run.stdin is not None
+        assert run.stderr is not None
+        run.stdin.write(b"?\n")
+        run.stdin.flush()
+        deadline = time.monotonic() + 60.0
+        while not (rejects.exists() and rejects.stat().st_size) and time.monotonic() < deadline:
+            time.sleep(0.05)
+        time.sleep(0.5)
+        run.send_signal(signal.SIGINT)
+        time.sleep(0.5)
+        waits = run.poll() is None
+        run.send_signal(signal.SIGINT)
+        code = run.wait(10.0)
+
+        assert (waits, code) == (True, 1)
+        assert run.stderr.read().strip() == b"error: stopped"
 
 
 # -- dates

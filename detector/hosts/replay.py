@@ -42,7 +42,7 @@ Progress = Callable[[int, int], None]
 
 
 class InterruptedRunError(DetectorError):
-    """The run was asked to stop; what is done has been saved."""
+    """The run was asked to stop; what is done has been written, and saved if it has a store."""
 
 
 def _checkpoint_every_s() -> float:
@@ -170,10 +170,15 @@ def _score_all(run: _Run, progress: Progress | None) -> None:
         if n_lines or run.number == 0:
             run.save()
         if stop:
-            hint = "run the same command with the same --store to go on"
-            raise InterruptedRunError(
-                f"stopped by signal after {run.summary.events} events; {hint}"
-            )
+            raise InterruptedRunError(_stopped(run))
+
+
+def _stopped(run: _Run) -> str:
+    """Say how far the run came, and how to go on if that is possible."""
+    text = f"stopped by signal after {run.summary.events} events"
+    if run.store is None or run.options.events == "-":
+        return text
+    return f"{text}; run the same command with the same --store to go on"
 
 
 def _score_chunk(run: _Run, chunk: Decoded) -> None:
@@ -193,19 +198,24 @@ def _score_chunk(run: _Run, chunk: Decoded) -> None:
 
 @contextmanager
 def _stop_requests() -> Iterator[list[int]]:
-    """Collect SIGINT and SIGTERM, so that a run ends at a checkpoint."""
+    """Collect SIGINT or SIGTERM, so that a run ends at a checkpoint; a second one ends it now."""
     received: list[int] = []
+    before = {number: signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM)}
+
+    def restore() -> None:
+        for number, handler in before.items():
+            signal.signal(number, handler)
 
     def note(number: int, _frame: object) -> None:
         received.append(number)
+        restore()
 
-    numbers = (signal.SIGINT, signal.SIGTERM)
-    before = [signal.signal(number, note) for number in numbers]
+    for number in before:
+        signal.signal(number, note)
     try:
         yield received
     finally:
-        for number, handler in zip(numbers, before, strict=True):
-            signal.signal(number, handler)
+        restore()
 
 
 def _begin(options: ReplayOptions) -> _Run:
