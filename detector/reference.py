@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+import difflib
 import hashlib
 import io
 import zoneinfo
@@ -18,6 +19,7 @@ from detector.table_rows import Row
 MAX_FILE_BYTES = 1_000_000_000
 MAX_ROWS = 5_000_000
 DAY_KINDS = ("workday", "rest", "half")
+_SUFFIXES = (".csv", ".parquet")
 _REQUIRED = {
     "staff": ("user_id",),
     "branches": ("branch",),
@@ -101,8 +103,8 @@ def load_reference(folder: Path | None) -> Reference:
         folder: the reference folder; None means no reference data.
 
     Raises:
-        ReferenceDataError: a table cannot be read or holds a wrong value; names the file,
-            the row and the column.
+        ReferenceDataError: no table is there, or one cannot be read or holds a wrong value;
+            names the file, the row and the column.
 
     >>> load_reference(None).digest
     'none'
@@ -112,7 +114,7 @@ def load_reference(folder: Path | None) -> Reference:
     if not folder.is_dir():
         raise ReferenceDataError("is not a folder", where=str(folder), hint="Name a folder")
     digest = hashlib.blake2b(digest_size=16)
-    notices: list[str] = []
+    notices = _unknown_tables(folder)
     tables = {name: _read_table(folder, name, digest, notices) for name in _REQUIRED}
     return Reference(
         staff=_staff(tables["staff"]),
@@ -126,9 +128,43 @@ def load_reference(folder: Path | None) -> Reference:
     )
 
 
+def _unknown_tables(folder: Path) -> list[str]:
+    """Return a notice for every table that nobody reads.
+
+    Raises:
+        ReferenceDataError: there is no other table in the folder.
+    """
+    known = [f"{name}{suffix}" for name in _REQUIRED for suffix in _SUFFIXES]
+    names = _names(folder)
+    unknown = [n for n in names if n.lower().endswith(_SUFFIXES) and n not in known]
+    if not set(known) & set(names):
+        hint = f"{_nearest(unknown[0]) if unknown else ''}Known tables: {', '.join(_REQUIRED)}"
+        raise ReferenceDataError("holds no known table", where=str(folder), hint=hint)
+    tables = ", ".join(_REQUIRED)
+    return [
+        f"{folder / name}: is no known table and is ignored. {_nearest(name)}Known tables: {tables}"
+        for name in unknown
+    ]
+
+
+def _names(folder: Path) -> list[str]:
+    try:
+        return sorted(path.name for path in folder.iterdir() if not path.name.startswith("."))
+    except OSError as error:
+        what = f"cannot be read ({error.strerror})"
+        raise ReferenceDataError(what, where=str(folder), hint="Check path and rights") from None
+
+
+def _nearest(name: str) -> str:
+    """Return the question whether a known name was meant, or nothing."""
+    stem, suffix = Path(name.lower()).stem, Path(name.lower()).suffix
+    near = difflib.get_close_matches(stem, _REQUIRED, n=1)
+    return f"Did you mean {near[0] + suffix!r}? " if near else ""
+
+
 def _read_table(folder: Path, name: str, digest: hashlib.blake2b, notices: list[str]) -> list[Row]:
     """Read one table; a missing file is an empty table."""
-    for suffix in (".csv", ".parquet"):
+    for suffix in _SUFFIXES:
         path = folder / f"{name}{suffix}"
         if not path.exists():
             continue

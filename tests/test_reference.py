@@ -107,10 +107,16 @@ def test_parquet_says_the_same_as_csv(tmp_path: Path) -> None:
         assert getattr(got, part) == getattr(expected, part)
 
 
-def test_no_folder_and_an_empty_folder_know_nobody(tmp_path: Path) -> None:
+def test_no_folder_knows_nobody() -> None:
     """All tables are optional; the detectors fall back on what the events say."""
-    for got in (load_reference(None), load_reference(tmp_path)):
-        assert (got.staff.user_ids, got.branches, dict(got.calendar), got.cover) == ((), (), {}, ())
+    got = load_reference(None)
+
+    assert (got.staff.user_ids, got.branches, dict(got.calendar), got.cover) == ((), (), {}, ())
+
+
+def test_an_empty_folder_is_refused(tmp_path: Path) -> None:
+    """Who names a folder means its tables; without any the run would silently know nobody."""
+    assert "holds no known table. Known tables: staff" in refusal(tmp_path)
 
 
 def test_a_folder_that_does_not_exist_is_refused(tmp_path: Path) -> None:

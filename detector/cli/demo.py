@@ -8,6 +8,7 @@ from pathlib import Path
 import click
 import orjson
 
+from detector.artifacts import refuse_foreign
 from detector.cli.progress import counting, reading
 from detector.cli.show import (
     print_json,
@@ -17,20 +18,24 @@ from detector.cli.show import (
     show_top,
     show_warnings,
 )
+from detector.errors import OptionError
 from detector.evaluation import evaluate
-from detector.hosts.fit import FitOptions, fit_artifact
+from detector.hosts.fit import FitOptions, fit_history
 from detector.hosts.local_time import since_ns
 from detector.hosts.replay import ReplayOptions, replay
 from detector.policy import load_policy
 from detector.simulate import SimulationConfig, simulate
 
 _INCIDENTS = 16
+_BANK = {"events.jsonl", "truth.json"}
+_OUTPUTS = ("alerts.db", "alerts.jsonl", "rejects.jsonl")
 
 
 def run_demo(
     folder: Path, *, users: int, branches: int, days: int, seed: int, as_json: bool
 ) -> None:
     """Run the whole main path in one folder, from scratch."""
+    _refuse_foreign(folder)
     bank, artifact, store = folder / "bank", folder / "artifact", folder / "alerts.db"
     for old in (bank, artifact):
         shutil.rmtree(old, ignore_errors=True)
@@ -45,7 +50,7 @@ def run_demo(
     truth = orjson.loads((bank / "truth.json").read_bytes())
     first_scored_ns = since_ns(truth["first_scored_day"], None, "truth")
     with reading(events, "fit", passes=2) as progress:
-        fitted = fit_artifact(
+        fitted = fit_history(
             FitOptions(events, artifact, until_ns=first_scored_ns, reference=reference), progress
         )
     alerts = folder / "alerts.jsonl"
@@ -71,3 +76,32 @@ def run_demo(
     click.echo("\nwhat a team finds that reads 5 alerts a day:")
     show_evaluation(evaluation, as_json=False)
     click.echo(f"alerts: {alerts} and {store}")
+
+
+def _refuse_foreign(folder: Path) -> None:
+    """Tell before anything is deleted that a folder holds what no demo has written.
+
+    Raises:
+        ArtifactError, OptionError: its bank, its artifact or its outputs are somebody's own.
+    """
+    bank = folder / "bank"
+    refuse_foreign(folder / "artifact")
+    held = [bank] if bank.exists() or bank.is_symlink() else []
+    held += [path for name in _OUTPUTS if (path := folder / name).exists()]
+    if held and not _is_simulated(bank):
+        what, hint = f"{held[0]} is of no demo and would be lost", "Name another folder"
+        raise OptionError(what, where="--dir", hint=hint)
+
+
+def _is_simulated(bank: Path) -> bool:
+    """Tell whether a folder is a simulated bank and holds nothing else."""
+    if bank.is_symlink() or not bank.is_dir():
+        return False
+    names = {path.name for path in bank.iterdir()}
+    if not _BANK <= names <= _BANK | {"reference"}:
+        return False
+    try:
+        truth = orjson.loads((bank / "truth.json").read_bytes())
+    except (OSError, ValueError):
+        return False
+    return isinstance(truth, dict) and {"first_scored_day", "incidents"} <= truth.keys()

@@ -89,7 +89,10 @@ def _fail(text: str, code: int) -> None:
 )
 @click.option("--alerts", type=_FILE, help="Write alerts here, one JSON object per line.")
 @click.option("--rejects", type=_FILE, help="Write rows that cannot be used here.")
-@click.option("--store", help="sqlite:///path/file.db; with it a run resumes where it stopped.")
+@click.option(
+    "--store",
+    help="sqlite:///path/file.db; with it a run on files resumes where it stopped.",
+)
 @_JSON
 def replay(
     events: str,
@@ -148,7 +151,7 @@ def fit(
     """Learn priors, calibration and thresholds from a history of EVENTS."""
     from detector.cli.progress import reading
     from detector.cli.show import show_fit
-    from detector.hosts.fit import FitOptions, fit_artifact
+    from detector.hosts.fit import FitOptions, fit_history
     from detector.hosts.local_time import since_ns
 
     options = FitOptions(
@@ -160,8 +163,8 @@ def fit(
         reference=reference,
     )
     with reading(events, "fit", passes=2) as progress:
-        artifact = fit_artifact(options, progress)
-    show_fit(artifact, output, as_json=as_json)
+        fitted = fit_history(options, progress)
+    show_fit(fitted, output, as_json=as_json)
 
 
 @cli.command()
@@ -212,7 +215,7 @@ def check(files: tuple[Path, ...], as_json: bool) -> None:
 
     findings = {str(file): check_file(file) for file in files}
     show_findings(findings, as_json=as_json)
-    if any(text is not None for _, text in findings.values()):
+    if any(finding.error is not None for finding in findings.values()):
         sys.exit(FINDINGS)
 
 

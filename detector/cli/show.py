@@ -10,8 +10,9 @@ import click
 from rich.console import Console
 from rich.table import Table
 
-from detector.artifacts import Artifact
 from detector.evaluation import Evaluation
+from detector.hosts.check import Finding
+from detector.hosts.fit import Fitted
 from detector.hosts.replay import ReplaySummary
 from detector.simulate import SimulationSummary
 
@@ -57,9 +58,12 @@ def show_replay(summary: ReplaySummary, *, as_json: bool) -> None:
     if summary.resumed_at_line:
         click.echo(f"went on after line {summary.resumed_at_line:,}")
     if summary.rejects:
-        parts = [f"{n:,} {reason}" for reason, n in sorted(summary.rejects.items())]
-        click.echo(f"rejected: {', '.join(parts)}")
+        click.echo(f"rejected: {_by_reason(summary.rejects)}")
     show_top(summary.best())
+
+
+def _by_reason(rejects: dict[str, int]) -> str:
+    return ", ".join(f"{n:,} {reason}" for reason, n in sorted(rejects.items()))
 
 
 def show_top(alerts: list[dict[str, Any]]) -> None:
@@ -80,8 +84,14 @@ def show_days(per_day: dict[str, int], budget: float) -> None:
         click.echo(f"  {day}  {n:3d}  {'#' * min(n, 60)}")
 
 
-def show_fit(artifact: Artifact, output: Path, *, as_json: bool) -> None:
-    """Say what an artifact was made from."""
+def show_fit(fitted: Fitted, output: Path, *, as_json: bool) -> None:
+    """Say what an artifact was made from, and what was left out."""
+    for notice in fitted.notices:
+        warn(notice)
+    if fitted.rejects:
+        n, parts = sum(fitted.rejects.values()), _by_reason(fitted.rejects)
+        warn(f"{n:,} rows were left out: {parts}; `detector replay --rejects FILE` keeps them")
+    artifact = fitted.artifact
     facts = {key: value for key, value in artifact.manifest.items() if key != "branches"}
     if as_json:
         print_json({**facts, "digest": artifact.digest})
@@ -105,15 +115,16 @@ def show_simulation(summary: SimulationSummary, out: Path, *, as_json: bool) -> 
     )
 
 
-def show_findings(findings: dict[str, tuple[str, str | None]], *, as_json: bool) -> None:
+def show_findings(findings: dict[str, Finding], *, as_json: bool) -> None:
     """Say of each file what it is and what is wrong."""
+    for finding in findings.values():
+        for notice in finding.notices:
+            warn(notice)
     if as_json:
-        print_json(
-            [{"file": f, "kind": kind, "error": text} for f, (kind, text) in findings.items()]
-        )
+        print_json([{"file": file, **found._asdict()} for file, found in findings.items()])
         return
-    for file, (kind, text) in findings.items():
-        click.echo(f"{file}: {kind} ok" if text is None else text)
+    for file, found in findings.items():
+        click.echo(f"{file}: {found.kind} ok" if found.error is None else found.error)
 
 
 def show_evaluation(evaluation: Evaluation, *, as_json: bool) -> None:

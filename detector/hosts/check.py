@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import tomllib
 from pathlib import Path
+from typing import NamedTuple
 
 from detector.artifact_model import check_model
 from detector.artifacts import read_artifact
@@ -13,21 +14,30 @@ from detector.policy import load_policy
 from detector.reference import load_reference
 
 
-def check_file(path: Path) -> tuple[str, str | None]:
-    """Return the kind of a file or folder, and the first thing wrong with it if any."""
+class Finding(NamedTuple):
+    """The kind of a file or folder, the first thing wrong with it if any, and what to know."""
+
+    kind: str
+    error: str | None = None
+    notices: tuple[str, ...] = ()
+
+
+def check_file(path: Path) -> Finding:
+    """Read a file or folder as replay would."""
     kind = _kind(path)
+    notices: tuple[str, ...] = ()
     try:
         if kind == "artifact":
             check_model(read_artifact(path))
         elif kind == "reference":
-            load_reference(path)
+            notices = load_reference(path).notices
         elif kind == "mapping":
             load_mapping(path)
         else:
             load_policy(path)
     except DetectorError as error:
-        return kind, str(error)
-    return kind, None
+        return Finding(kind, str(error))
+    return Finding(kind, None, notices)
 
 
 def _kind(path: Path) -> str:

@@ -24,20 +24,27 @@ class Decoded:
     rejects: list[Reject]
 
 
-def bounds_now(max_line_bytes: int) -> Bounds:
-    """Refuse events before 2000 and more than a day ahead of this machine's clock."""
-    return Bounds(_NOT_BEFORE_NS, time.time_ns() + _DAY_NS, max_line_bytes)
+def not_after_now() -> int:
+    """Return the latest time to believe: a day ahead of this machine's clock."""
+    return time.time_ns() + _DAY_NS
 
 
 def decoded(
-    path: str, mapping: Mapping, max_line_bytes: int, start: Position | None = None
+    path: str,
+    mapping: Mapping,
+    max_line_bytes: int,
+    start: Position | None = None,
+    not_after_ns: int | None = None,
 ) -> Iterator[Decoded]:
     """Yield the decoded chunks of an input from a position on.
+
+    Events before 2000 and after ``not_after_ns`` (default: a day from now) are rejected.
 
     Raises:
         SourceError: the input cannot be read, or is cut; whole lines come first.
     """
-    bounds = bounds_now(max_line_bytes)
+    latest_ns = not_after_now() if not_after_ns is None else not_after_ns
+    bounds = Bounds(_NOT_BEFORE_NS, latest_ns, max_line_bytes)
     for lines in read_lines(path, start, max_line_bytes):
         batch, rejects = decode(
             lines.lines,

@@ -5,7 +5,6 @@ from __future__ import annotations
 import os
 import signal
 import time
-from collections import Counter
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
@@ -15,11 +14,13 @@ from typing import Any
 from detector.alerts import Alert
 from detector.artifacts import read_artifact
 from detector.compiled import CACHE, IS_KEPT
-from detector.engine import State, Step, new_state, restore_state, step
+from detector.engine import State, new_state, restore_state, step
 from detector.errors import DetectorError, OptionError, SourceError, StoreError
-from detector.hosts.events import Decoded, decoded
+from detector.hosts.events import Decoded, decoded, not_after_now
 from detector.hosts.inputs import Position, files_of, fingerprint
 from detector.hosts.outputs import GrowingFile, reject_line
+from detector.hosts.paths import Named, refuse_overwriting, stdin_file
+from detector.hosts.summary import ReplaySummary
 from detector.mapping import Mapping, load_mapping
 from detector.plan import Plan, build_plan
 from detector.policy import load_policy
@@ -27,8 +28,10 @@ from detector.reference import load_reference
 from detector.state.snapshot import VERSION, ChangedPages, arrays_of, layout_of
 from detector.store import Checkpoint, Store, open_store
 
+__all__ = ["InterruptedRunError", "Progress", "ReplayOptions", "ReplaySummary", "replay"]
+
 _CHECKPOINT_EVERY_S = 5.0
-_N_TOP = 5
+_SQLITE = "sqlite:///"
 _NOT_KEPT = (
     f"compiled code cannot be kept in {CACHE}: every start compiles for half a minute; "
     "make the folder writable or set XDG_CACHE_HOME"
@@ -39,7 +42,7 @@ Progress = Callable[[int, int], None]
 
 
 class InterruptedRunError(DetectorError):
-    """The run was asked to stop; what is done has been saved."""
+    """The run was asked to stop; what is done has been written, and saved if it has a store."""
 
 
 def _checkpoint_every_s() -> float:
@@ -73,74 +76,6 @@ class ReplayOptions:
 
 
 @dataclass(slots=True)
-class ReplaySummary:
-    """Totals since the first event of the input, interruptions included."""
-
-    events: int = 0
-    alert_lines: int = 0
-    rejects: Counter[str] = field(default_factory=Counter)
-    counts: Counter[str] = field(default_factory=Counter)
-    alerts_per_day: Counter[str] = field(default_factory=Counter)
-    top: dict[str, dict[str, Any]] = field(default_factory=dict)
-    resumed_at_line: int = 0
-    newest_event_ns: int = -(2**63)
-    notices: tuple[str, ...] = ()
-
-    def note(self, step_: Step, chunk: Decoded) -> None:
-        """Add one batch."""
-        self.events += len(chunk.batch)
-        newest = int(chunk.batch.event_time_ns.max(initial=self.newest_event_ns))
-        self.newest_event_ns = newest
-        self.rejects.update(r.reason for r in (*chunk.rejects, *step_.rejects))
-        actors = step_.counts.pop("actors")
-        self.counts.update(step_.counts)
-        self.counts["actors"] = actors
-        for alert in step_.alerts:
-            self._note_alert(alert)
-
-    def _note_alert(self, alert: Alert) -> None:
-        self.alert_lines += 1
-        if alert.version == 1:
-            self.alerts_per_day[alert.fields["time"][:10]] += 1
-        self.top[alert.alert_id] = alert.fields
-        if len(self.top) > 4 * _N_TOP:
-            self.top = {fields["alert_id"]: fields for fields in self.best()}
-
-    def best(self) -> list[dict[str, Any]]:
-        """Return the highest ranked alerts, best first."""
-        ranked = sorted(self.top.values(), key=lambda f: (-f["score"], f["alert_id"]))
-        return ranked[:_N_TOP]
-
-    def to_json(self) -> dict[str, Any]:
-        """Return JSON values; ``from_json`` reads them back."""
-        return {
-            "events": self.events,
-            "alerts": sum(self.alerts_per_day.values()),
-            "alert_lines": self.alert_lines,
-            "rejects": dict(self.rejects),
-            "counts": dict(self.counts),
-            "alerts_per_day": dict(self.alerts_per_day),
-            "top": self.best(),
-            "resumed_at_line": self.resumed_at_line,
-            "newest_event_ns": self.newest_event_ns,
-            "notices": list(self.notices),
-        }
-
-    @classmethod
-    def from_json(cls, content: dict[str, Any]) -> ReplaySummary:
-        """Go on counting where a checkpoint stopped."""
-        return cls(
-            events=content["events"],
-            alert_lines=content["alert_lines"],
-            rejects=Counter(content["rejects"]),
-            counts=Counter(content["counts"]),
-            alerts_per_day=Counter(content["alerts_per_day"]),
-            top={fields["alert_id"]: fields for fields in content["top"]},
-            newest_event_ns=content["newest_event_ns"],
-        )
-
-
-@dataclass(slots=True)
 class _Run:
     """A run between two checkpoints."""
 
@@ -155,6 +90,7 @@ class _Run:
     alerts_file: GrowingFile
     rejects_file: GrowingFile
     number: int
+    not_after_ns: int
     pages: ChangedPages
     unsaved: list[Alert] = field(default_factory=list)
 
@@ -172,6 +108,7 @@ class _Run:
             "position": [self.position.file_index, self.position.line],
             "alerts_bytes": alerts_bytes,
             "rejects_bytes": rejects_bytes,
+            "not_after_ns": self.not_after_ns,
             "summary": self.summary.to_json(),
         }
         changed = self.pages.since_last(arrays)
@@ -189,7 +126,8 @@ def replay(options: ReplayOptions, progress: Progress | None = None) -> ReplaySu
     """Run stored events through the engine.
 
     With a store, the same command goes on where the last one stopped, however it stopped;
-    alerts and rejects files are cut back to the last checkpoint first.
+    alerts and rejects files are cut back to the last checkpoint first. A run from stdin
+    cannot be gone on with: its store is refused the second time.
 
     Raises:
         DetectorError: a file or option is wrong; the input is cut (after all whole lines
@@ -212,7 +150,9 @@ def _score_all(run: _Run, progress: Progress | None) -> None:
     n_lines = 0
     max_line_bytes = run.plan.policy.limits.max_line_bytes
     with _stop_requests() as stop:
-        chunks = decoded(run.options.events, run.mapping, max_line_bytes, run.position)
+        chunks = decoded(
+            run.options.events, run.mapping, max_line_bytes, run.position, run.not_after_ns
+        )
         try:
             for chunk in chunks:
                 _score_chunk(run, chunk)
@@ -230,10 +170,15 @@ def _score_all(run: _Run, progress: Progress | None) -> None:
         if n_lines or run.number == 0:
             run.save()
         if stop:
-            hint = "run the same command with the same --store to go on"
-            raise InterruptedRunError(
-                f"stopped by signal after {run.summary.events} events; {hint}"
-            )
+            raise InterruptedRunError(_stopped(run))
+
+
+def _stopped(run: _Run) -> str:
+    """Say how far the run came, and how to go on if that is possible."""
+    text = f"stopped by signal after {run.summary.events} events"
+    if run.store is None or run.options.events == "-":
+        return text
+    return f"{text}; run the same command with the same --store to go on"
 
 
 def _score_chunk(run: _Run, chunk: Decoded) -> None:
@@ -253,24 +198,29 @@ def _score_chunk(run: _Run, chunk: Decoded) -> None:
 
 @contextmanager
 def _stop_requests() -> Iterator[list[int]]:
-    """Collect SIGINT and SIGTERM, so that a run ends at a checkpoint."""
+    """Collect SIGINT or SIGTERM, so that a run ends at a checkpoint; a second one ends it now."""
     received: list[int] = []
+    before = {number: signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM)}
+
+    def restore() -> None:
+        for number, handler in before.items():
+            signal.signal(number, handler)
 
     def note(number: int, _frame: object) -> None:
         received.append(number)
+        restore()
 
-    numbers = (signal.SIGINT, signal.SIGTERM)
-    before = [signal.signal(number, note) for number in numbers]
+    for number in before:
+        signal.signal(number, note)
     try:
         yield received
     finally:
-        for number, handler in zip(numbers, before, strict=True):
-            signal.signal(number, handler)
+        restore()
 
 
 def _begin(options: ReplayOptions) -> _Run:
     """Check everything before the first event, and load the last checkpoint if any."""
-    files_of(options.events)
+    _refuse_overwriting(options)
     policy, mapping = load_policy(options.policy), load_mapping(options.mapping)
     artifact = None if options.artifact is None else read_artifact(options.artifact)
     plan = build_plan(
@@ -299,6 +249,28 @@ def _begin(options: ReplayOptions) -> _Run:
         raise
 
 
+def _refuse_overwriting(options: ReplayOptions) -> None:
+    """Let no output fall on an input, on another output or among the events."""
+    outputs: list[Named] = []
+    if options.alerts is not None:
+        outputs.append(("--alerts", options.alerts))
+    if options.rejects is not None:
+        outputs.append(("--rejects", options.rejects))
+    if options.store is not None and options.store.startswith(_SQLITE):
+        database = options.store.removeprefix(_SQLITE)
+        outputs += (("--store", Path(f"{database}{end}")) for end in ("", "-wal", "-shm", ".lock"))
+    events = stdin_file() if options.events == "-" else files_of(options.events)
+    inputs: list[Named] = [("EVENTS", file) for file in events]
+    for name, file in (("--mapping", options.mapping), ("--policy", options.policy)):
+        inputs += [] if file is None else [(name, file)]
+    for name, folder in (("--artifact", options.artifact), ("--reference", options.reference)):
+        if folder is not None and folder.is_dir():
+            inputs += ((name, file) for file in folder.iterdir())
+    root = Path(options.events)
+    is_folder = options.events != "-" and root.is_dir()
+    refuse_overwriting(outputs, inputs, root if is_folder else None)
+
+
 def _load(
     options: ReplayOptions,
     plan: Plan,
@@ -306,19 +278,20 @@ def _load(
     identity: dict[str, Any],
     store: Store | None,
 ) -> _Run:
-    held = None if store is None else store.last_checkpoint()
+    checkpoint = None if store is None else store.last_checkpoint()
     state, position, summary, number = new_state(plan), Position(), ReplaySummary(), 0
     alerts_bytes = rejects_bytes = 0
-    if store is not None and held is not None:
-        facts = held.facts
-        _same_run(options, facts["identity"], identity)
-        arrays = arrays_of(facts["layout"], store.state_content(facts["layout"]))
-        state = restore_state(plan, arrays, facts["meta"])
-        position, number = Position(*facts["position"]), held.number
-        summary = ReplaySummary.from_json(facts["summary"])
+    not_after_ns = not_after_now()
+    if store is not None and checkpoint is not None:
+        _refuse_another_stdin(options)
+        held = _held(options, checkpoint.facts)
+        _same_run(options, held.identity, identity)
+        arrays = arrays_of(held.layout, store.state_content(held.layout))
+        state = restore_state(plan, arrays, held.meta)
+        position, number, summary = held.position, checkpoint.number, held.summary
         summary.resumed_at_line = position.line
-        rejects_bytes = facts["rejects_bytes"]
-        alerts_bytes = _restored_alerts(options.alerts, facts["alerts_bytes"], store)
+        rejects_bytes, not_after_ns = held.rejects_bytes, held.not_after_ns
+        alerts_bytes = _restored_alerts(options.alerts, held.alerts_bytes, store)
     return _Run(
         plan=plan,
         mapping=mapping,
@@ -331,8 +304,42 @@ def _load(
         alerts_file=GrowingFile(options.alerts, alerts_bytes),
         rejects_file=GrowingFile(options.rejects, rejects_bytes),
         number=number,
+        not_after_ns=not_after_ns,
         pages=ChangedPages(),
     )
+
+
+@dataclass(frozen=True, slots=True)
+class _Held:
+    """The facts of a checkpoint; ``not_after_ns`` is the upper bound of the first start."""
+
+    identity: dict[str, Any]
+    layout: dict[str, Any]
+    meta: dict[str, Any]
+    position: Position
+    alerts_bytes: int
+    rejects_bytes: int
+    not_after_ns: int
+    summary: ReplaySummary
+
+
+def _held(options: ReplayOptions, facts: dict[str, Any]) -> _Held:
+    """Take the facts of a checkpoint, or refuse those that another program has left."""
+    try:
+        file_index, line = facts["position"]
+        return _Held(
+            identity=dict(facts["identity"]),
+            layout=dict(facts["layout"]),
+            meta=dict(facts["meta"]),
+            position=Position(int(file_index), int(line)),
+            alerts_bytes=int(facts["alerts_bytes"]),
+            rejects_bytes=int(facts["rejects_bytes"]),
+            not_after_ns=int(facts["not_after_ns"]),
+            summary=ReplaySummary.from_json(facts["summary"]),
+        )
+    except (AttributeError, KeyError, TypeError, ValueError):
+        what, hint = "holds a checkpoint that is none of this version's", "Name a new store"
+        raise StoreError(what, where=str(options.store), hint=hint) from None
 
 
 def _restored_alerts(path: Path | None, n_bytes: int, store: Store) -> int:
@@ -345,6 +352,16 @@ def _restored_alerts(path: Path | None, n_bytes: int, store: Store) -> int:
     path.parent.mkdir(parents=True, exist_ok=True)
     path.write_bytes(content)
     return len(content)
+
+
+def _refuse_another_stdin(options: ReplayOptions) -> None:
+    """A stream cannot be told from another: going on would skip the lines of a new one."""
+    if options.events == "-":
+        raise StoreError(
+            "holds a run already, and stdin cannot be gone on with",
+            where=str(options.store),
+            hint="Write the stream to a file to resume it, or name a new store",
+        )
 
 
 def _same_run(options: ReplayOptions, held: dict[str, Any], identity: dict[str, Any]) -> None:
