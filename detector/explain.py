@@ -268,10 +268,12 @@ def _account(account: AccountEvidence) -> Both:
 
 def _combination(found: Detection) -> Both:
     n, customers = found.n_events, found.n_customers
+    events_en, _ = _with_number(("{n} [event|events]", ""), n)
+    customers_en, _ = _with_number(("{n} [customer|customers]", ""), customers)
     return (
         (
-            f"An odd mixture in one day: {n:,} events on {customers:,} customers, nothing "
-            "alone beyond its bounds."
+            f"An odd mixture in one day: {events_en} on {customers_en}, nothing alone beyond "
+            "its bounds."
         ),
         f"当天操作{n:,}次，涉及{customers:,}名客户；各单项均未越界，但这样的组合少见。",
     )

@@ -186,7 +186,7 @@ def test_the_text_says_what_was_observed_and_what_is_usual() -> None:
         "Read 2,808 records within ten minutes; usual on such a day is 12-91, for colleagues 6-132."
     )
     assert text["zh"].startswith(
-        "十分钟内读取了2,808条记录；本人此类日子通常为12~91，同组同事为6~132。"
+        "十分钟内读取了2,808条记录；本人在同类日子通常为12~91，同组同事为6~132。"
     )
 
 
