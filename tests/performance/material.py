@@ -113,6 +113,7 @@ class Crowd:
             event_hash=mix(numbers, _KEY),
             user_hash=mix(users, _KEY),
             customer_hash=mix(customers, _KEY),
+            customer_number=customers.astype(np.int64),
             record_count=np.ones(users.size, dtype=np.int64),
             event_ids=Texts(b"", nothing, nothing),
             user_ids=Texts(b"", nothing, nothing),
