@@ -11,6 +11,7 @@ import math
 
 from detector.compiled import aside, part
 from detector.scoring.model import Model
+from detector.scoring.periods import has_period
 from detector.state.days import add_count
 from detector.state.layout import (
     ACCOUNT_FACT,
@@ -52,18 +53,7 @@ def count_switch(me: I64, day: I64, t_ns: int, device: int) -> int:
 @part
 def is_on_leave(model: Model, user: int, day: int) -> bool:
     """Tell whether the staff directory says that the actor is on leave on a local day."""
-    low, high = 0, model.leave_key.size
-    while low < high:
-        middle = (low + high) // 2
-        if model.leave_key[middle] < user:
-            low = middle + 1
-        else:
-            high = middle
-    while low < model.leave_key.size and model.leave_key[low] == user:
-        if model.leave_first[low] <= day <= model.leave_last[low]:
-            return True
-        low += 1
-    return False
+    return has_period(model.leave_key, model.leave_first, model.leave_last, user, day)
 
 
 @aside

@@ -15,6 +15,7 @@ from detector.scoring.cross_branch import (
     visit_size,
 )
 from detector.scoring.model import Limits, Model, Rows
+from detector.scoring.periods import has_period
 from detector.state.layout import (
     BEST_BRANCH,
     BRANCH_LIMIT,
@@ -44,19 +45,7 @@ _LEAST_HOME_VISITS = 3000  # three days, in thousandths, before a home is guesse
 @part
 def is_covered(model: Model, pair: int, day: int) -> bool:
     """Tell whether the actor is on cover duty at this branch on this local day."""
-    low, high = 0, model.cover_key.size
-    while low < high:
-        middle = (low + high) // 2
-        if model.cover_key[middle] < pair:
-            low = middle + 1
-        else:
-            high = middle
-    index = low
-    while index < model.cover_key.size and model.cover_key[index] == pair:
-        if model.cover_first[index] <= day <= model.cover_last[index]:
-            return True
-        index += 1
-    return False
+    return has_period(model.cover_key, model.cover_first, model.cover_last, pair, day)
 
 
 @part
