@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 from typing import NamedTuple, Protocol
 
 from detector.alerts import Alert
-from detector.errors import DetectorError
+from detector.errors import DetectorError, LocatedError
 from detector.kafka.records import Header, Records
 
 
@@ -34,8 +34,33 @@ class LostOwnershipError(DetectorError):
     """Another worker holds the partition: drop its state, write nothing more."""
 
 
-class TryAgainError(DetectorError):
-    """The other side cannot take it now; nothing was written."""
+class PublisherError(LocatedError):
+    """Alerts or dead letters cannot be sent, and waiting longer would lose some."""
+
+
+class StalledError(LocatedError):
+    """A partition has records and does not move."""
+
+
+@dataclass(frozen=True, slots=True)
+class Reading:
+    """How much is read at once.
+
+    Args:
+        fetch_bytes: most bytes of one answer of a broker, compressed.
+        partition_fetch_bytes: of one partition within it.
+        batch_bytes: most bytes that one record batch may decode to.
+        poll_records: most records of one `poll` on the slow path.
+        poll_batches: most record batches of one `poll` on the raw path.
+        raw: whether to read whole batches where the client allows.
+    """
+
+    fetch_bytes: int = 16_777_216
+    partition_fetch_bytes: int = 2_097_152
+    batch_bytes: int = 67_108_864
+    poll_records: int = 2_000
+    poll_batches: int = 200
+    raw: bool = True
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,8 +106,8 @@ class Source(Protocol):
         """Deliver again."""
         ...
 
-    def commit(self, positions: Mapping[Partition, int]) -> None:
-        """Show positions to the tools that look at consumer groups.
+    def commit(self, positions: Mapping[Partition, int]) -> bool:
+        """Show positions to the tools that look at consumer groups; False if not now.
 
         Raises:
             LostOwnershipError: the group went on without this member.
@@ -115,23 +140,24 @@ class DeadLetter:
 class Publisher(Protocol):
     """Where one partition's alerts and dead letters go, each exactly once."""
 
-    def position(self) -> int:
-        """Return the offset up to which everything has been sent; 0 if nothing has."""
-        ...
-
-    def publish(
-        self, alerts: Sequence[Alert], letters: Sequence[DeadLetter], position: int
-    ) -> None:
-        """Send all of it and the position, or nothing.
+    def offer(self, alerts: Sequence[Alert], letters: Sequence[DeadLetter], position: int) -> None:
+        """Take alerts and letters of all records before ``position``; does not wait.
 
         Raises:
-            TryAgainError: not now.
+            PublisherError: too much is waiting already.
+        """
+        ...
+
+    def sent(self) -> int:
+        """Return the offset up to which everything has been sent, 0 if nothing has.
+
+        Raises:
             LostOwnershipError: another worker publishes for this partition.
         """
         ...
 
     def close(self) -> None:
-        """Let go."""
+        """Let go of the partition; what waits is dropped."""
         ...
 
 
@@ -139,5 +165,17 @@ class Publishers(Protocol):
     """Opens a publisher for a partition, and shuts out whoever had it before."""
 
     def open(self, partition: Partition) -> Publisher:
-        """Take over a partition."""
+        """Take over a partition.
+
+        Raises:
+            PublisherError: it cannot be taken over now.
+        """
+        ...
+
+    def flush(self, timeout_s: float) -> None:
+        """Wait for what has been offered; at most so long."""
+        ...
+
+    def close(self) -> None:
+        """Let go of everything."""
         ...

@@ -11,7 +11,6 @@ from __future__ import annotations
 
 import ctypes
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
 from typing import Any
 
 from kafka import ConsumerRebalanceListener, KafkaConsumer
@@ -31,7 +30,7 @@ from kafka.errors import (
 from kafka.structs import OffsetAndMetadata, TopicPartition
 
 from detector.errors import SourceError
-from detector.kafka.ports import LostOwnershipError, Partition, Polled
+from detector.kafka.ports import LostOwnershipError, Partition, Polled, Reading
 from detector.kafka.raw import install, misfit
 from detector.kafka.records import Batch, Records, joined, lay_out, read_batches
 from detector.kafka.settings import KafkaSettings
@@ -44,27 +43,6 @@ _LOST = (
 )
 _MALLOPT_TRIM_THRESHOLD, _MALLOPT_MMAP_THRESHOLD = -1, -3
 _KEPT_BYTES = 33_554_432  # the most that glibc takes for M_MMAP_THRESHOLD
-
-
-@dataclass(frozen=True, slots=True)
-class Reading:
-    """How much is read at once.
-
-    Args:
-        fetch_bytes: most bytes of one answer of a broker, compressed.
-        partition_fetch_bytes: of one partition within it.
-        batch_bytes: most bytes that one record batch may decode to.
-        poll_records: most records of one `poll` on the slow path.
-        poll_batches: most record batches of one `poll` on the raw path.
-        raw: whether to read whole batches where the client allows.
-    """
-
-    fetch_bytes: int = 16_777_216
-    partition_fetch_bytes: int = 2_097_152
-    batch_bytes: int = 67_108_864
-    poll_records: int = 2_000
-    poll_batches: int = 200
-    raw: bool = True
 
 
 def consumer_options(settings: KafkaSettings, group: str, reading: Reading) -> dict[str, Any]:
@@ -280,15 +258,16 @@ class KafkaSource:
         held = map(_ours, self._consumer.assignment())
         self._consumer.resume(*(_theirs(one) for one in held if one not in self._silent))
 
-    def commit(self, positions: Mapping[Partition, int]) -> None:
+    def commit(self, positions: Mapping[Partition, int]) -> bool:
         """Show positions to the group's tools; a rebalance under way is no reason to stop."""
         offsets = {_theirs(one): OffsetAndMetadata(at, "", -1) for one, at in positions.items()}
         try:
             self._consumer.commit(offsets, timeout_ms=10_000)
         except RebalanceInProgressError:
-            return  # for visibility only: the next commit shows it
+            return False
         except _LOST as error:
             raise LostOwnershipError(f"{self._where}: {type(error).__name__}") from None
+        return True
 
     def lag(self) -> dict[Partition, int]:
         """Return how many offsets each partition is behind."""

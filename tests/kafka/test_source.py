@@ -59,7 +59,14 @@ def produce(settings: KafkaSettings, topic: str, seed: int, **options: Any) -> N
     producer = KafkaProducer(**settings.client(), linger_ms=5, batch_size=4_000, **options)
     for i in range(300):
         key = dice.choice([None, b"", f"u{i % 7}".encode()])
-        value = dice.choice([None if key is not None else b"", b"", b"x" * dice.randrange(3_000), f'{{"n":{i}}}'.encode()])
+        value = dice.choice(
+            [
+                None if key is not None else b"",
+                b"",
+                b"x" * dice.randrange(3_000),
+                f'{{"n":{i}}}'.encode(),
+            ]
+        )
         names = ("a", "source", "日")
         headers = [
             (name, dice.choice([b"", b"\xff\x00", name.encode()]))
@@ -135,6 +142,7 @@ def test_a_position_passes_what_readers_are_not_shown(
     producer.init_transactions()
     producer.begin_transaction()
     producer.send(topic, b"{}")
+    producer.flush()
     producer.abort_transaction()
     producer.close()
     source = KafkaSource(settings, [topic], topic)
