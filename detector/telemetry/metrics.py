@@ -164,18 +164,20 @@ class Metrics:
         self.sink_refused = self._counter(
             "detector_sink_refused_total", "Alert versions a receiver refused for good.", by_sink
         )
-        self.sink_lag = self._gauge(
-            "detector_sink_lag_alerts", "Alert versions a sink has not taken yet.", by_sink
+        self.sink_waiting = self._gauge(
+            "detector_sink_waiting_alerts", "Alert versions a sink has not taken yet.", by_sink
         )
-        self.sink_lag_seconds = self._gauge(
-            "detector_sink_lag_seconds", "How long a sink has been behind; 0: it is not.", by_sink
+        self.sink_waiting_seconds = self._gauge(
+            "detector_sink_waiting_seconds",
+            "How long a sink has taken none of what waits; 0: nothing waits.",
+            by_sink,
         )
         for sink in (*self.sinks, OTHER):
             for counter in (self.sink_delivered, self.sink_failures, self.sink_refused):
                 counter.labels(sink)
         for sink in self.sinks:
-            self.sink_lag.labels(sink).set(0)
-            self.sink_lag_seconds.labels(sink).set(0)
+            self.sink_waiting.labels(sink).set(0)
+            self.sink_waiting_seconds.labels(sink).set(0)
 
     def source(self, name: str) -> str:
         """Return the label of a source."""
