@@ -153,6 +153,7 @@ class EventBatch:
     purpose: Coded
     event_ids: Sequence[str]
     user_ids: Sequence[str]
+    customer_ids: Sequence[str]
     raw: Sequence[bytes]
     source: str
     line_numbers: NDArray[np.int64]

@@ -143,6 +143,7 @@ class Table:
             record_count=self.numbers["record_count"],
             event_ids=event_id.texts(),
             user_ids=user_id.texts(),
+            customer_ids=customer_id.texts(),
             raw=raw,
             source=source,
             line_numbers=line_numbers,

@@ -36,13 +36,12 @@ def dead_letters() -> None:
 @click.argument("pipeline", type=_FILE)
 @click.option("--to", "target", required=True, help="Topic to write the records to.")
 @click.option("--reason", multiple=True, help="Only of this reason; repeatable.")
-@click.option("--limit", type=click.IntRange(1), help="At most so many.")
-def replay(pipeline: Path, target: str, reason: tuple[str, ...], limit: int | None) -> None:
+def replay(pipeline: Path, target: str, reason: tuple[str, ...]) -> None:
     """Send the dead letters of a PIPELINE to a topic again, each as it was.
 
-    A later replay goes on where the last one stopped.
+    A later replay of the same reasons goes on where the last one stopped.
     """
     from detector.hosts.dead_letters import Again, replay_dead_letters
 
-    n = replay_dead_letters(pipeline, Again(target, frozenset(reason), limit))
+    n = replay_dead_letters(pipeline, Again(target, frozenset(reason)))
     click.echo(f"{n:,} records sent to {target}")

@@ -24,6 +24,7 @@ from detector.kafka.ports import (
 )
 from detector.kafka.records import Records
 from detector.plan import Plan
+from detector.sinks import Outbox
 from detector.store import Store
 from detector.telemetry import BatchReport, Telemetry
 
@@ -63,37 +64,47 @@ class _Progress:
     shown: int = -1
 
 
-class Worker:
-    """One member of the group, with the partitions it holds.
+@dataclass(frozen=True, slots=True)
+class Wiring:
+    """What a worker is connected to.
 
     Args:
         join: opens a source: at the start, and again after the group went on without us.
         store: alerts and checkpoints.
         publishers: alerts topic and dead letters.
-        plan: what decides.
-        decoding: how records become events.
+        outbox: sinks that follow the store.
         telemetry: counts and logs.
         owner: host and process, for people.
+    """
+
+    join: Callable[[], Source]
+    store: Store
+    publishers: Publishers
+    outbox: Outbox
+    telemetry: Telemetry
+    owner: str
+
+
+class Worker:
+    """One member of the group, with the partitions it holds.
+
+    Args:
+        wiring: what it reads and writes.
+        plan: what decides.
+        decoding: how records become events.
         timing: when to do what.
     """
 
     def __init__(
-        self,
-        join: Callable[[], Source],
-        store: Store,
-        publishers: Publishers,
-        plan: Plan,
-        decoding: Decoding,
-        telemetry: Telemetry,
-        owner: str,
-        timing: Timing = Timing(),
+        self, wiring: Wiring, plan: Plan, decoding: Decoding, timing: Timing = Timing()
     ) -> None:
-        self._join, self._store, self._publishers = join, store, publishers
-        self._plan, self._decoding, self._owner = plan, decoding, owner
-        self._telemetry, self._timing = telemetry, timing
+        self._join, self._owner, self._timing = wiring.join, wiring.owner, timing
+        self._store, self._publishers = wiring.store, wiring.publishers
+        self._outbox, self._telemetry = wiring.outbox, wiring.telemetry
+        self._plan, self._decoding = plan, decoding
         self._runs: dict[Partition, PartitionRun] = {}
         self._progress: dict[Partition, _Progress] = {}
-        self._source = join()
+        self._source = self._join()
 
     def run(self, is_over: Callable[[], bool]) -> None:
         """Turn until told to stop; then save, send and leave in order.
@@ -132,6 +143,7 @@ class Worker:
             if self._is_due(run):
                 self._save(run)
         self._show()
+        self._outbox.turn()
         self._watch()
 
     def drain(self) -> None:
@@ -167,6 +179,7 @@ class Worker:
         self._forget(frozenset({partition}))
         places = Places(self._source, self._store, self._publishers, self._owner)
         run = take_over(partition, self._plan, self._decoding, places)
+        self._outbox.follow(partition.stream)
         self._source.seek(partition, run.position)
         now_s = self._timing.clock_s()
         self._runs[partition] = run
@@ -178,6 +191,7 @@ class Worker:
     def _forget(self, partitions: frozenset[Partition]) -> None:
         for partition in partitions & set(self._runs):
             self._runs.pop(partition).publisher.close()
+            self._outbox.leave(partition.stream)
             del self._progress[partition]
             self._telemetry.log.info("partition given up", stream=partition.stream)
 
@@ -186,6 +200,7 @@ class Worker:
         taken = run.take(records)
         if taken.alerts:
             self._store.write_alerts(run.claim, taken.alerts)
+            self._outbox.wake(run.partition.stream)
         run.offer(taken)
         self._report(run.partition, taken, self._timing.clock_s() - started_s)
 

@@ -99,22 +99,10 @@ class PartitionRun:
         if chunk.spans.offset[0] >= self.sent_until:
             taken.unsent += result.alerts
             unusable = [reject for reject in rejects if reject.reason != TOMBSTONE]
-            taken.letters += [self._letter(chunk, reject) for reject in unusable]
-
-    def _letter(self, chunk: Records, reject: Reject) -> DeadLetter:
-        """Keep a record as it was."""
-        offset = offset_of(reject)
-        row = int(np.searchsorted(chunk.spans.offset, offset))
-        return DeadLetter(
-            partition=self.partition,
-            offset=offset,
-            reason=reject.reason,
-            field=reject.field,
-            mapping=self.decoding.mapping.digest,
-            key=chunk.key(row),
-            value=chunk.value(row),
-            headers=chunk.headers(row),
-        )
+            mapping = self.decoding.mapping.digest
+            taken.letters += [
+                letter_of(self.partition, chunk, reject, mapping) for reject in unusable
+            ]
 
     def offer(self, taken: Taken) -> None:
         """Hand over what is to be sent."""
@@ -228,6 +216,22 @@ def _note_digests(run: PartitionRun, store: Store) -> None:
     history = store.activations(run.partition.stream)
     if not history or history[-1].digests != digests:
         store.activate(run.claim, Activation(run.position, digests))
+
+
+def letter_of(partition: Partition, records: Records, reject: Reject, mapping: str) -> DeadLetter:
+    """Keep a record as it was; ``mapping`` is the digest under which it was refused."""
+    offset = offset_of(reject)
+    row = int(np.searchsorted(records.spans.offset, offset))
+    return DeadLetter(
+        partition=partition,
+        offset=offset,
+        reason=reject.reason,
+        field=reject.field,
+        mapping=mapping,
+        key=records.key(row),
+        value=records.value(row),
+        headers=records.headers(row),
+    )
 
 
 def digests_of(plan: Plan, decoding: Decoding) -> dict[str, str]:

@@ -17,6 +17,7 @@ from detector.kafka.ports import Reading
 from detector.mapping import load_mapping
 from detector.policy import load_policy
 from detector.reference import load_reference
+from detector.sinks import open_sinks
 
 _MAX_BYTES = 1_000_000
 _TOPIC = re.compile(r"[A-Za-z0-9._-]{1,249}")
@@ -40,7 +41,7 @@ _SECTIONS: dict[str, dict[str, _Key]] = {
         "artifact": _FILE,
         "reference": _FILE,
         "store": _Key((str,), "sqlite:///file.db or postgresql://user@host/database"),
-        "sinks": _Key((list,), "tables [[sinks]]"),
+        "sinks": _Key((dict,), "tables [sinks.NAME]"),
     },
     "source": {
         "topics": _Key((list,), "a list of names of topics"),
@@ -123,7 +124,7 @@ class Pipeline:
     stalled_after_s: float = 120.0
     alerts_topic: str | None = None
     dead_letters: DeadLetters = DeadLetters()
-    sinks: tuple[Mapping[str, Any], ...] = ()
+    sinks: Mapping[str, Any] = field(default_factory=dict)
     telemetry_address: str | None = None
     log_level: str = "info"
     route: Route | None = None
@@ -165,7 +166,7 @@ def load_pipeline(path: Path) -> Pipeline:
         stalled_after_s=float(content.get("watchdog", {}).get("stalled_after_s", 120.0)),
         alerts_topic=reader.optional_name("alerts.topic", alerts.get("topic")),
         dead_letters=reader.dead_letters(content.get("dead_letters", {})),
-        sinks=tuple(content.get("sinks", ())),
+        sinks=content.get("sinks", {}),
         telemetry_address=telemetry.get("address"),
         log_level=reader.level(telemetry.get("log_level", defaults.log_level)),
         route=reader.route(content["route"]) if "route" in content else None,
@@ -185,6 +186,8 @@ def check_pipeline(path: Path) -> None:
     if pipeline.artifact is not None:
         check_model(read_artifact(pipeline.artifact))
     load_reference(pipeline.reference)
+    for sink in open_sinks(pipeline.sinks, lambda _: None):
+        sink.close()
 
 
 def is_pipeline(content: Mapping[str, Any]) -> bool:
@@ -253,7 +256,7 @@ class _Reader:
         is_bool = isinstance(value, bool) and bool not in key.kinds
         if is_bool or not isinstance(value, key.kinds):
             self.refuse(name, value, key.words)
-        if key.high and not key.low <= float(value) <= key.high:
+        if key.high and isinstance(value, int | float) and not key.low <= value <= key.high:
             self.refuse(name, value, f"{key.words}, {key.low:,} to {key.high:,}")
 
     def name(self, key: str, value: Any) -> str:

@@ -6,14 +6,14 @@ import logging
 import os
 import signal
 import socket
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
 from detector.artifacts import read_artifact
 from detector.errors import OptionError, PipelineError
-from detector.hosts.live import Timing, Worker
+from detector.hosts.live import Timing, Wiring, Worker
 from detector.hosts.live_decode import Decoding
 from detector.hosts.live_pipeline import Pipeline, load_pipeline
 from detector.kafka.dead_letter_file import DeadLetterFile
@@ -26,6 +26,7 @@ from detector.mapping import load_mapping
 from detector.plan import Plan, build_plan
 from detector.policy import load_policy
 from detector.reference import load_reference
+from detector.sinks import Outbox, open_sinks
 from detector.store import Store, open_store
 from detector.telemetry import Logs, Metrics, Telemetry, parse_address
 
@@ -44,6 +45,7 @@ class Parts:
     telemetry: Telemetry
     store: Store
     publishers: Publishers
+    outbox: Outbox
 
     def join(self) -> Source:
         """Become a member of the group."""
@@ -62,16 +64,15 @@ class Parts:
             save_every_events=pipeline.save_every_events,
             stalled_after_s=pipeline.stalled_after_s,
         )
-        return Worker(
-            self.join,
-            self.store,
-            self.publishers,
-            self.plan,
-            self.decoding,
-            self.telemetry,
-            f"{socket.gethostname()}/{os.getpid()}",
-            timing,
+        wiring = Wiring(
+            join=self.join,
+            store=self.store,
+            publishers=self.publishers,
+            outbox=self.outbox,
+            telemetry=self.telemetry,
+            owner=f"{socket.gethostname()}/{os.getpid()}",
         )
+        return Worker(wiring, self.plan, self.decoding, timing)
 
 
 def run_pipeline(path: Path) -> None:
@@ -96,13 +97,18 @@ def opened(pipeline: Pipeline, settings: KafkaSettings) -> Iterator[Parts]:
     """Open everything, and close it whatever happens."""
     plan, decoding = decided_by(pipeline)
     with ExitStack() as stack:
-        telemetry = stack.enter_context(_telemetry(pipeline, settings, plan))
+        secrets = [*settings.secrets()]
+        sinks = open_sinks(pipeline.sinks, secrets.append)
+        names = [sink.name for sink in sinks]
+        telemetry = stack.enter_context(_telemetry(pipeline, plan, names, secrets))
         store = open_store(_store_url(pipeline))
         stack.callback(store.close)
+        outbox = Outbox(store, sinks, telemetry)
+        stack.callback(outbox.close)
         telemetry.health.good("store")
         publishers = _publishers(pipeline, settings, telemetry)
         stack.callback(publishers.close)
-        yield Parts(pipeline, settings, plan, decoding, telemetry, store, publishers)
+        yield Parts(pipeline, settings, plan, decoding, telemetry, store, publishers, outbox)
 
 
 def decided_by(pipeline: Pipeline) -> tuple[Plan, Decoding]:
@@ -121,16 +127,18 @@ def _store_url(pipeline: Pipeline) -> str:
     return url
 
 
-def _telemetry(pipeline: Pipeline, settings: KafkaSettings, plan: Plan) -> Telemetry:
+def _telemetry(
+    pipeline: Pipeline, plan: Plan, sinks: Sequence[str], secrets: Sequence[str]
+) -> Telemetry:
     text = os.environ.get(_METRICS) or pipeline.telemetry_address or "127.0.0.1:9464"
-    metrics = Metrics(pipeline.topics, limits=[_DEAD_LETTERS])
+    metrics = Metrics(pipeline.topics, sinks, limits=[_DEAD_LETTERS])
     metrics.alert_budget.set(plan.policy.alerts.budget_per_day)
     level = logging.getLevelNamesMapping()[pipeline.log_level.upper()]
     return Telemetry(
         metrics,
         ("kafka", "store"),
         address=None if text == "none" else parse_address(text, _METRICS),
-        logs=Logs(secrets=settings.secrets(), level=level),
+        logs=Logs(secrets=tuple(secrets), level=level),
     )
 
 

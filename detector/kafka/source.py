@@ -128,8 +128,9 @@ class KafkaSource:
         settings: KafkaSettings,
         topics: Sequence[str],
         group: str,
-        reading: Reading = Reading(),
+        reading: Reading | None = None,
     ) -> None:
+        reading = reading or Reading()
         keep_freed_memory()
         self._where = ",".join(topics)
         try:
@@ -239,6 +240,21 @@ class KafkaSource:
     def first_offset(self, partition: Partition) -> int:
         """Return the oldest offset there is."""
         return self._ends(_theirs(partition))[0]
+
+    def committed(self, partition: Partition) -> int | None:
+        """Return the group's offset, when no transaction is about to move it."""
+        found: int | None = self._consumer.committed(_theirs(partition), timeout_ms=30_000)
+        return found
+
+    def membership(self) -> Any:
+        """Return what lets a transaction commit offsets for this member and no former one."""
+        return self._consumer.group_metadata()
+
+    def is_at_end(self) -> bool:
+        """Tell whether everything assigned has been read, as far as is known."""
+        behind = self.lag()
+        held = {_ours(one) for one in self._consumer.assignment()}
+        return bool(held) and held == set(behind) and not any(behind.values())
 
     def seek(self, partition: Partition, offset: int) -> None:
         """Deliver a partition from an offset on."""

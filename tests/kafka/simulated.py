@@ -10,11 +10,12 @@ from dataclasses import dataclass, field
 from typing import Any, NamedTuple
 
 from detector.alerts import Alert
-from detector.hosts.live import Timing, Worker
+from detector.hosts.live import Timing, Wiring, Worker
 from detector.hosts.live_decode import Decoding
 from detector.kafka.ports import DeadLetter, LostOwnershipError, Partition, Polled
 from detector.kafka.records import Records, lay_out
 from detector.plan import Plan
+from detector.sinks import Outbox
 from detector.store import Activation, Checkpoint, Claim, Store
 from detector.telemetry import Logs, Metrics, Telemetry
 
@@ -358,17 +359,15 @@ class Schedule:
             sleep=lambda _: None,
             stalled_after_s=1e9,
         )
-        worker = Worker(
-            lambda: SimulatedSource(self.cluster, fuse),
-            TrippingStore(self.store, fuse),  # type: ignore[arg-type]  forwards the rest
-            SimulatedPublishers(self.cluster, fuse),
-            self.plan,
-            self.decoding,
-            TELEMETRY,
-            "simulated",
-            timing,
+        wiring = Wiring(
+            join=lambda: SimulatedSource(self.cluster, fuse),
+            store=TrippingStore(self.store, fuse),  # type: ignore[arg-type]  forwards the rest
+            publishers=SimulatedPublishers(self.cluster, fuse),
+            outbox=Outbox(self.store, [], TELEMETRY),
+            telemetry=TELEMETRY,
+            owner="simulated",
         )
-        return worker, fuse
+        return Worker(wiring, self.plan, self.decoding, timing), fuse
 
     def _replace(self, worker: Worker) -> tuple[Worker, Fuse]:
         """The group notices a death and goes on; another process is started."""
