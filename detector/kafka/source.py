@@ -59,7 +59,7 @@ def consumer_options(settings: KafkaSettings, group: str, reading: Reading) -> d
         "session_timeout_ms": int(settings.session_timeout_s * 1000),
         "heartbeat_interval_ms": int(settings.session_timeout_s * 1000 / 10),
         "max_poll_interval_ms": int(settings.max_poll_interval_s * 1000),
-        "metadata_max_age_ms": 30_000,  # a new partition is found this soon
+        "metadata_max_age_ms": int(settings.metadata_max_age_s * 1000),  # finds new partitions
         "fetch_max_bytes": reading.fetch_bytes,
         "max_partition_fetch_bytes": reading.partition_fetch_bytes,
         "fetch_max_wait_ms": 100,

@@ -110,9 +110,10 @@ def _remember_branches(names: dict[int, str], batch: EventBatch, rows: Rows) -> 
     row_of_code = np.full(len(column.values) + 1, -1, dtype=np.int64)
     row_of_code[column.codes] = np.arange(len(batch), dtype=np.int64)
     for name, row in zip(column.values, row_of_code.tolist(), strict=False):
-        key = int(rows.branch_key[row])
-        if row >= 0 and key != 0 and key not in names:
-            names[key] = name
+        if row >= 0:  # a value may have lost all its rows
+            key = int(rows.branch_key[row])
+            if key != 0:
+                names.setdefault(key, name)
 
 
 def detection_of(
