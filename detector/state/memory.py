@@ -76,7 +76,8 @@ _SMALL_GROWTH, _SMALL_BYTES = 2.0, 2**26  # below it slack is cheap, and moving 
 _REMEDY = "The state is of another version: start with an empty store"
 _UNCHANGED = "Start with an empty store, or restore an unchanged copy"
 _Pairs = CustomerPairs | BranchPairs | ValuePairs
-_MAKERS: dict[type, Callable[[int], _Pairs]] = {
+_MAKERS: dict[type, Callable[[int], _Pairs | Arena]] = {
+    Arena: empty_arena,
     CustomerPairs: empty_customers,
     BranchPairs: empty_branches,
     ValuePairs: empty_values,
@@ -157,7 +158,7 @@ def _more(n_rows: int, n_bytes: int) -> int:
 
 def _grow_actors(old: Actors, n_actors: int) -> Actors:
     n_slots = _more(old.user.size, sum(column.nbytes for column in old))
-    new = empty_actors(n_slots, int(n_slots * 1.5) + 1)
+    new = empty_actors(n_slots, 3 * n_slots)
     for name in Actors._fields:
         if name != "table":
             getattr(new, name)[: old.user.size] = getattr(old, name)
@@ -213,11 +214,11 @@ def tables_from(arrays: Mapping[str, NDArray[np.generic]]) -> Tables:
 
 
 def _laid_out(part: Any) -> Any:
-    """Give a pair table the layout in memory that kernels are compiled for."""
+    """Give a table the layout in memory that kernels are compiled for."""
     maker = _MAKERS.get(type(part))
     if maker is None:
         return part
-    table = maker(part.key.size)
+    table = maker(len(part[0]))
     for name in part._fields:
         getattr(table, name)[:] = getattr(part, name)
     return table
