@@ -53,7 +53,7 @@ def evaluate(
     Args:
         alerts: a replay, or the answer of ``what_if``.
         truth: a truth file (or what ``read_truth`` gave): labelled incidents, recall with
-            a bootstrap interval; or a data frame with the columns ``alert_id`` and
+            a bootstrap interval; or a data frame (or records) with the columns ``alert_id`` and
             ``verdict`` (confirmed, benign, wrong_team, test): precision with a Wilson interval.
         budgets: alerts read a day.
         seed: of the bootstrap.
@@ -103,6 +103,8 @@ def _verdicts(table: Any) -> dict[str, str]:
         OptionError: a column is missing or a verdict has another name.
     """
     nw = needed("narwhals")
+    if isinstance(table, dict | list):
+        table = needed("pandas").DataFrame(table)
     frame = nw.from_native(table, eager_only=True)
     missing = {"alert_id", "verdict"} - set(frame.columns)
     if missing:
