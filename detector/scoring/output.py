@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
 
 from detector.alerts import Alert, Episodes
-from detector.columns import EventBatch
+from detector.columns import EventBatch, Texts
 from detector.detections import (
     DETECTORS,
     AccountEvidence,
@@ -103,15 +104,21 @@ def raise_alerts(
     alerts = []
     marked = np.flatnonzero(out.mark)
     users, days = out.facts[marked, m.F_USER].tolist(), out.facts[marked, m.F_DAY].tolist()
-    marks, event_ids = out.mark[marked].tolist(), batch.event_ids
-    for row, mark, user, day in zip(marked.tolist(), marks, users, days, strict=True):
+    marks, event_ids = out.mark[marked].tolist(), _texts_of(batch.event_ids, marked)
+    every = zip(marked.tolist(), marks, users, days, event_ids, strict=True)
+    for row, mark, user, day, event_id in every:
         if mark & m.SAMPLE:
-            episodes.note_sample(user, day, event_ids[row])
+            episodes.note_sample(user, day, event_id)
         if mark & m.RAISED:
             facts, figures = out.facts[row].tolist(), out.figures[row].tolist()
             found = detection_of(row, facts, figures, branch_names)
             alerts.append(_alert(episodes, batch, found, plan))
     return alerts
+
+
+def _texts_of(column: Sequence[str], rows: NDArray[np.int64]) -> Sequence[str]:
+    """Return the texts of some rows, all at once where they are still bytes."""
+    return column.take(rows) if isinstance(column, Texts) else [column[i] for i in rows.tolist()]
 
 
 def _alert(episodes: Episodes, batch: EventBatch, found: Detection, plan: Plan) -> Alert:
@@ -134,10 +141,11 @@ def _remember_branches(names: dict[int, str], batch: EventBatch, rows: Rows) -> 
     column = batch.record_branch
     row_of_code = np.full(len(column.values) + 1, -1, dtype=np.int64)
     row_of_code[column.codes] = np.arange(len(batch), dtype=np.int64)
-    for name, row in zip(column.values, row_of_code.tolist(), strict=False):
-        key = int(rows.branch_key[row])
-        if row >= 0 and key != 0 and key not in names:
-            names[key] = name
+    used = np.flatnonzero(row_of_code[:-1] >= 0)
+    keys = rows.branch_key[row_of_code[used]]
+    for code, key in zip(used.tolist(), keys.tolist(), strict=True):
+        if key != 0 and key not in names:
+            names[key] = column.values[code]
 
 
 def detection_of(
