@@ -211,7 +211,7 @@ def test_foreign_meta_is_refused(change: dict[str, Any]) -> None:
         restore_state(PLAN, STATE.arrays(), {**STATE.meta(), **change})
 
 
-@pytest.mark.parametrize("name", ["episodes", "branch_names"])
+@pytest.mark.parametrize("name", ["episodes", "branch_names", "detectors"])
 def test_missing_meta_is_refused(name: str) -> None:
     """As a missing array is."""
     meta = {key: value for key, value in STATE.meta().items() if key != name}
@@ -341,7 +341,7 @@ def test_a_table_smaller_than_a_new_one_is_refused() -> None:
     for part in ("customers", "branches", "values"):
         small = {name: array for name, array in blank.items() if name.startswith(part)}
         with pytest.raises(SnapshotError, match="too small"):
-            restore_state(PLAN, {**new_state(PLAN).arrays(), **small}, {})
+            restore_state(PLAN, {**new_state(PLAN).arrays(), **small}, STATE.meta())
 
 
 def test_any_cell_of_any_array_may_be_wild() -> None:

@@ -11,7 +11,7 @@ import math
 import numpy as np
 
 from detector.compiled import part
-from detector.scoring.model import Model
+from detector.scoring.model import Limits, Model
 from detector.scoring.negative_binomial import upper_tail_surprise
 from detector.state.layout import (
     BEST_STAT,
@@ -97,7 +97,13 @@ def busy_factor(day: I64, baseline: F32, model: Model, group: int, n_special: in
 
 @part
 def score_counts(
-    day: I64, surprise: F64, baseline: F32, model: Model, group: int, grown: int
+    day: I64,
+    surprise: F64,
+    baseline: F32,
+    model: Model,
+    group: int,
+    grown: int,
+    limits: Limits,
 ) -> None:
     """Raise the day's raw scores where a count that has grown is a surprise.
 
@@ -108,10 +114,11 @@ def score_counts(
         model: priors; ``channel_of`` says on which channel a count speaks.
         group: peer group.
         grown: bit *s* is set if count *s* has grown with this row.
+        limits: which detectors are watched.
     """
     for stat in range(N_STATS):
         channel = model.channel_of[stat]
-        if grown >> stat & 1 == 0 or channel < 0:
+        if grown >> stat & 1 == 0 or channel < 0 or not limits.watched[model.detector_of[channel]]:
             continue
         count = day[COUNTS + stat]
         mean, dispersion = expected_count(baseline, model, group, day[KIND], stat)
@@ -135,7 +142,7 @@ def learn_counts(
     group: int,
     weight: float,
     keep: float,
-    winsor_sd: float,
+    limits: Limits,
     settled: bool,
 ) -> None:
     """Let a closed day into the baseline, its counts cut at ``winsor_sd`` above usual.
@@ -145,8 +152,10 @@ def learn_counts(
     kind = day[KIND]
     total = np.float64(baseline[WEIGHTS + kind]) * keep + weight
     for stat in range(N_STATS):
+        if not limits.learned[stat]:
+            continue
         mean, dispersion = expected_count(baseline, model, group, kind, stat)
-        usual = mean + winsor_sd * math.sqrt(mean + dispersion * mean * mean) + 1.0
+        usual = mean + limits.winsor_sd * math.sqrt(mean + dispersion * mean * mean) + 1.0
         count = min(float(day[COUNTS + stat]), usual)
         if not settled and stat in (NEW, UNEXPLAINED):
             count = mean

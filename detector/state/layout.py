@@ -125,7 +125,7 @@ class Actors(NamedTuple):
     ring: I32
     day: I64
     surprise: F64
-    recent: F32  # (slots, N_DRIP, N_RECENT) counts of recent active days, newest first
+    recent: F32  # (slots, N_DRIP or 0, N_RECENT) counts of recent active days, newest first
 
 
 class Arena(NamedTuple):
@@ -199,8 +199,8 @@ class Tables(NamedTuple):
     counts: I64
 
 
-def empty_actors(n_slots: int, n_table: int) -> Actors:
-    """Allocate slots and their hash table, all unused."""
+def empty_actors(n_slots: int, n_table: int, n_drip: int) -> Actors:
+    """Allocate slots and their hash table, all unused; ``n_drip`` is 0 without slow_drip."""
     day = np.zeros((n_slots, 2, N_DAY), dtype=np.int64)
     day[:, :, DAY] = NO_DAY
     return Actors(
@@ -212,7 +212,7 @@ def empty_actors(n_slots: int, n_table: int) -> Actors:
         ring=np.zeros((n_slots, 3, N_RING), dtype=np.int32),
         day=day,
         surprise=np.zeros((n_slots, 2, N_SURPRISE), dtype=np.float64),
-        recent=np.zeros((n_slots, N_DRIP, N_RECENT), dtype=np.float32),
+        recent=np.zeros((n_slots, n_drip, N_RECENT), dtype=np.float32),
     )
 
 
@@ -272,10 +272,10 @@ def empty_values(n_table: int) -> ValuePairs:
     return ValuePairs(**columns)
 
 
-def empty_tables() -> Tables:
+def empty_tables(*, has_drip: bool) -> Tables:
     """Start with nothing remembered and little memory taken."""
     return Tables(
-        actors=empty_actors(64, 128),
+        actors=empty_actors(64, 192, N_DRIP if has_drip else 0),
         arena=empty_arena(4 * CHUNK_ROWS[-1]),
         customers=empty_customers(1024),
         branches=empty_branches(256),
