@@ -13,6 +13,7 @@ import numpy as np
 from detector.compiled import part
 from detector.scoring.model import Limits, Model
 from detector.scoring.negative_binomial import upper_tail_surprise
+from detector.state.days import set_small_number
 from detector.state.layout import (
     BEST_STAT,
     COUNTS,
@@ -131,7 +132,7 @@ def score_counts(
         tail = upper_tail_surprise(count, mean, dispersion)
         if tail > surprise[RAW + channel]:
             surprise[RAW + channel] = tail
-            day[BEST_STAT + channel] = stat
+            set_small_number(day, BEST_STAT, channel, stat)
 
 
 @part

@@ -87,9 +87,9 @@ def has_room(tables: Tables) -> bool:
     return bool(
         counts[N_ACTORS] < actors.user.size
         and counts[N_ACTORS] * 10 < actors.table.size * 7
-        and counts[N_PAIRS] * 4 < tables.customers.key.size * 3
-        and counts[N_BRANCHES] * 4 < tables.branches.key.size * 3
-        and (counts[N_VALUE_PAIRS] + N_FIELDS) * 4 < tables.values.key.size * 3
+        and counts[N_PAIRS] * 5 < tables.customers.key.size * 4
+        and counts[N_BRANCHES] * 5 < tables.branches.key.size * 4
+        and (counts[N_VALUE_PAIRS] + N_FIELDS) * 5 < tables.values.key.size * 4
         and counts[ARENA_TOP] + 2 * _LARGEST_CHUNK <= tables.arena.time_ns.size
     )
 

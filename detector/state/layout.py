@@ -78,15 +78,18 @@ REACHED_DAYS = REACHED + N_LEVELS
 KNOWN = REACHED_DAYS + 1  # what flagged days have already said, per detector
 N_BASELINE = KNOWN + N_DETECTORS
 
+# Small numbers from -1, "none", to 30 share columns of a day: days.small_number
+SMALL_BITS, SMALL_PER_COLUMN = 5, 12
+
 # Actors.day, one row per parity of the local day
 DAY, KIND, EVENTS, FIRST_NS, LAST_NS = range(5)
 BINS_LOW, BINS_HIGH, OUT_LOW, OUT_HIGH = range(5, 9)  # 48 quarter hours each
 OUT_EVENTS, OUT_CUSTOMERS = 9, 10
 BEST_BIN, BEST_BRANCH, FIRED, SAID_EVENTS, SAID_RECORDS, SAMPLED = range(11, 17)
 BEST_DRIP, BEST_SPAN, BEST_LEVEL, LEVELS, ACCOUNT_RULE, ACCOUNT_FACT = range(17, 23)
-BEST_STAT = 23  # one per channel; only those that count use it
-LOUDEST = BEST_STAT + N_CHANNELS  # channel behind each detector's surprise
-TODAY_N = LOUDEST + N_DETECTORS  # events with a value, per field
+BEST_STAT = 23  # one small number per channel; only those that count use it
+LOUDEST = BEST_STAT + 2  # channel behind each detector's surprise, small numbers
+TODAY_N = LOUDEST + 1  # events with a value, per field
 TODAY_NEW = TODAY_N + N_FIELDS  # values never seen before, per field
 COUNTS = TODAY_NEW + N_FIELDS
 N_DAY = COUNTS + N_STATS

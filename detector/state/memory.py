@@ -53,6 +53,8 @@ from detector.state.layout import (
     REACHED,
     RING_DAY,
     ROLE,
+    SMALL_BITS,
+    SMALL_PER_COLUMN,
     TAIL_END,
     TAIL_START,
     WEIGHTS,
@@ -93,9 +95,9 @@ _INT_BOUNDS = (
 _DAY_BOUNDS = (
     (DAY, 1, -1, _DAYS), (KIND, 1, 0, 2), (BEST_BIN, 1, -1, N_BINS), (BEST_BRANCH, 1, 0, 2**63),
     (BEST_DRIP, 1, 0, N_DRIP), (BEST_SPAN, 1, 0, N_RECENT + 2),
-    (BEST_STAT, N_CHANNELS, -1, N_STATS), (LOUDEST, N_DETECTORS, -1, N_CHANNELS),
     (ACCOUNT_RULE, 1, 0, _N_RULES),
 )  # fmt: skip
+_SMALL_BOUNDS = ((BEST_STAT, N_CHANNELS, N_STATS), (LOUDEST, N_DETECTORS, N_CHANNELS))
 _WEIGHT_BOUNDS = (  # kernels divide by their sums
     (WEIGHTS, 2, 0, 2**62), (DAYS_AWAY, 2, 0, 2**62), (PROFILE_N, 2 * N_FIELDS, 0, 2**62),
     (LAGGED_DAYS, 1, 0, 2**62), (REACHED, N_LEVELS + 1, 0, 2**62),
@@ -112,7 +114,7 @@ def make_room(tables: Tables) -> Tables:
         actors = _grow_actors(actors, n_actors)
     if counts[ARENA_TOP] + 2 * CHUNK_ROWS[-1] > arena.time_ns.size:
         arena = _grow_arena(arena)
-    if counts[N_PAIRS] * 4 >= customers.key.size * 3:
+    if counts[N_PAIRS] * 5 >= customers.key.size * 4:
         oldest_day = actors.ints[:, RING_DAY] - _KEPT_DAYS
         bigger = empty_customers(_more(customers.key.size, _words(customers).nbytes))
         kept = customers.last_day >= oldest_day[customers.slot]
@@ -120,11 +122,11 @@ def make_room(tables: Tables) -> Tables:
         used = bigger.slot[bigger.key != 0]
         actors.ints[:, N_CUSTOMER_PAIRS] = np.bincount(used, minlength=actors.user.size)
         customers = bigger
-    if counts[N_BRANCHES] * 4 >= branches.key.size * 3:
+    if counts[N_BRANCHES] * 5 >= branches.key.size * 4:
         more = empty_branches(_more(branches.key.size, _words(branches).nbytes))
         _move(branches, more)
         branches = more
-    if (counts[N_VALUE_PAIRS] + N_FIELDS) * 4 >= values.key.size * 3:
+    if (counts[N_VALUE_PAIRS] + N_FIELDS) * 5 >= values.key.size * 4:
         wider = empty_values(_more(values.key.size, _words(values).nbytes))
         _move(values, wider)
         values = wider
@@ -276,6 +278,17 @@ def _check_actors(actors: Actors, n_actors: int) -> None:
         array = getattr(actors, name)[:n_actors]
         for first, width, low, end in bounds:
             _check_within(array[..., first : first + width], low, end, f"actors.{name}")
+    _check_small_numbers(actors.day[:n_actors])
+
+
+def _check_small_numbers(days: I64) -> None:
+    """Refuse names of counts and channels that do not exist."""
+    for first, n, end in _SMALL_BOUNDS:
+        for i in range(n):
+            shift = SMALL_BITS * (i % SMALL_PER_COLUMN)
+            packed = days[..., first + i // SMALL_PER_COLUMN]
+            _check_within(packed, 0, 2 ** (SMALL_BITS * SMALL_PER_COLUMN), "actors.day")
+            _check_within((packed >> shift) % 2**SMALL_BITS, 0, end + 1, "actors.day")
 
 
 def _check_pairs(tables: Tables, name: str, n_pairs: int) -> None:
@@ -285,7 +298,7 @@ def _check_pairs(tables: Tables, name: str, n_pairs: int) -> None:
     """
     pairs, ints = getattr(tables, name), tables.actors.ints
     _check(n_pairs == np.count_nonzero(pairs.key), f"{name}.key", "is not as full as counted")
-    _check((n_pairs - 1) * 4 < pairs.key.size * 3, f"{name}.key", "is too full")
+    _check((n_pairs - 1) * 5 < pairs.key.size * 4, f"{name}.key", "is too full")
     _check_within(pairs.key, 0, 2**63, f"{name}.key")
     _check_within(pairs.slot, 0, max(int(tables.counts[N_ACTORS]), 1), f"{name}.slot")
     if "visits" in pairs._fields:
