@@ -89,7 +89,7 @@ def value_keys(column: Coded, field: int) -> NDArray[np.int64]:
     Addresses stand for their network.
     """
     texts = network_keys if field == _ADDRESS else hash_strings
-    return np.append(mix(texts(column.values), np.int64(field + 1)), np.int64(0))
+    return _with_missing(mix(texts(column.values), np.int64(field + 1)))
 
 
 def _values(
@@ -163,7 +163,14 @@ def _taken(
 
 
 def _keys(column: Coded) -> NDArray[np.int64]:
-    return np.append(hash_strings(column.values), np.int64(0))[column.codes]
+    return _with_missing(hash_strings(column.values))[column.codes]
+
+
+def _with_missing(keys: NDArray[np.int64]) -> NDArray[np.int64]:
+    """(values + 1,) the keys, and 0 for code -1."""
+    out = np.zeros(keys.size + 1, dtype=np.int64)
+    out[:-1] = keys
+    return out
 
 
 def _roles(batch: EventBatch, roles: Mapping[str, int]) -> NDArray[np.int32]:
