@@ -140,7 +140,12 @@ class SqliteDatabase:
         """Do nothing: there is one writer."""
 
     def close(self) -> None:
-        """Let go of file and lock."""
+        """Let go of file and lock; tell the planner of queries what has come in."""
+        try:
+            self._db.execute("pragma analysis_limit = 1000")
+            self._db.execute("pragma optimize")
+        except _DAMAGED:
+            pass  # whoever reads next will say so
         self._db.close()
         self._lock.close()
 
