@@ -73,16 +73,22 @@ def restore(file: Path, url: str, as_json: bool) -> None:
 @store.command()
 @click.option("--older-than", "days", type=click.IntRange(1), required=True, help="Days to keep.")
 @click.option("--to", "folder", type=_FILE, required=True, help="Folder of the Parquet files.")
+@click.option(
+    "--undelivered-too", is_flag=True, help="Also days a sink still waits for: it never gets them."
+)
 @_STORE
 @_JSON
-def archive(days: int, folder: Path, url: str, as_json: bool) -> None:
+def archive(days: int, folder: Path, undelivered_too: bool, url: str, as_json: bool) -> None:
     """Move old alerts, with what was done about them, to Parquet files; run it again any time."""
     from datetime import UTC, datetime, timedelta
 
     from detector.store.archive import archive as move
 
     before = datetime.now(tz=UTC).date() - timedelta(days=days)
-    _show(move(url, before, folder), f"moved to {folder}", as_json=as_json)
+    done = move(url, before, folder, undelivered_too=undelivered_too)
+    for sink, day in done.waiting.items():
+        click.echo(f"{sink} has not delivered alerts of {day}: days from then on stay", err=True)
+    _show(done.rows, f"moved to {folder}", as_json=as_json)
 
 
 def _show(rows: dict[str, int], what: str, *, as_json: bool) -> None:

@@ -7,14 +7,16 @@ next run writes the day again; what the file holds already and the store no long
 from __future__ import annotations
 
 import os
+from collections import Counter
 from collections.abc import Iterator
+from dataclasses import dataclass
 from datetime import date
 from pathlib import Path
 from typing import Any
 
 import pyarrow as pa
 import pyarrow.parquet as pq
-from sqlalchemy import ColumnElement, Connection, Table, delete, select, text
+from sqlalchemy import ColumnElement, Connection, Table, delete, func, select, text
 
 from detector.errors import StoreError
 from detector.store.tables import (
@@ -23,6 +25,8 @@ from detector.store.tables import (
     episode,
     justification,
     mention,
+    sink_position,
+    stream,
     triage,
     verdict,
 )
@@ -34,7 +38,15 @@ _KEYS = {mention: ("comment", "account"), triage: ("alert_id",), episode: ("aler
 _NUMBERS = {alert: ("arrival",)}
 
 
-def archive(url: str, before: date, folder: Path) -> dict[str, int]:
+@dataclass(frozen=True, slots=True)
+class Archived:
+    """Rows that were moved, per table; sinks that kept days back, with the first such day."""
+
+    rows: dict[str, int]
+    waiting: dict[str, date]
+
+
+def archive(url: str, before: date, folder: Path, *, undelivered_too: bool = False) -> Archived:
     """Move alerts of days before a date out of the store.
 
     Args:
@@ -42,27 +54,43 @@ def archive(url: str, before: date, folder: Path) -> dict[str, int]:
         before: the first local day that stays.
         folder: gets ``TABLE/day=YYYY-MM-DD.parquet``; made if missing, files mode 0600. The audit
             log stays in the store whatever its age.
-
-    Returns:
-        Rows per table that were moved.
+        undelivered_too: also days with alerts that a sink has not delivered: it never will.
 
     Raises:
         StoreError: the store cannot be written, or a file of the archive has been changed.
     """
-    moved = dict.fromkeys((table.name for table in _TABLES), 0)
+    moved = Counter(dict.fromkeys((table.name for table in _TABLES), 0))
     with writing(url) as db:
-        for day in _days(db, before):
-            with db.begin():
-                if db.dialect.name == "postgresql":  # what arrives meanwhile stays
-                    db.execute(text("set transaction isolation level repeatable read"))
-                rows = {table: _rows_of(db, table, day) for table in _TABLES}
-                for table, found in rows.items():
-                    if found:
-                        _keep(table, found, folder / table.name / f"day={day}.parquet")
-                for table, found in rows.items():
-                    db.execute(delete(table).where(_belongs(table, day)))
-                    moved[table.name] += len(found)
-    return moved
+        waiting = {} if undelivered_too else _waiting(db, before)
+        for day in _days(db, min((before, *waiting.values()))):
+            moved.update(_move(db, day, folder))
+    return Archived(dict(moved), waiting)
+
+
+def _waiting(db: Connection, before: date) -> dict[str, date]:
+    """Return the first day with an alert that a sink has not delivered, where it is old."""
+    found = {}
+    with db.begin():
+        streams = db.execute(select(stream.c.stream)).scalars().all()
+        for sink, arrival in db.execute(select(sink_position.c.sink, sink_position.c.arrival)):
+            own = [name for name in streams if sink.endswith(f":{name}")]
+            query = select(func.min(alert.c.day)).where(alert.c.arrival > arrival)
+            day = db.execute(query.where(alert.c.stream.in_(own)) if own else query).scalar_one()
+            if day is not None and day < before:
+                found[sink] = day
+    return found
+
+
+def _move(db: Connection, day: date, folder: Path) -> dict[str, int]:
+    with db.begin():
+        if db.dialect.name == "postgresql":  # what arrives meanwhile stays
+            db.execute(text("set transaction isolation level repeatable read"))
+        rows = {table: _rows_of(db, table, day) for table in _TABLES}
+        for table, found in rows.items():
+            _keep(table, found, folder / table.name / f"day={day}.parquet")
+        for table in _TABLES:
+            db.execute(delete(table).where(_belongs(table, day)))
+    return {table.name: len(found) for table, found in rows.items()}
 
 
 def _days(db: Connection, before: date) -> list[date]:
@@ -89,6 +117,8 @@ def _rows_of(db: Connection, table: Table, day: date) -> list[dict[str, Any]]:
 
 def _keep(table: Table, rows: list[dict[str, Any]], path: Path) -> None:
     """Write rows of a day, beside those that the file holds already."""
+    if not rows:
+        return
     key = _KEYS.get(table, _NUMBERS.get(table, ("number",)))
     merged = {tuple(row[name] for name in key): row for row in (*_held(table, path), *rows)}
     path.parent.mkdir(parents=True, exist_ok=True)

@@ -68,10 +68,10 @@ def restore(url: str, file: Path) -> dict[str, int]:
     try:
         with zipfile.ZipFile(file) as archive, tempfile.TemporaryDirectory() as folder:
             tables, numbers = _manifest(archive, file)
-            parts = {name: _unpacked(archive, name, Path(folder), file) for name in METADATA.tables}
-            for name, part in parts.items():
-                if _digest(part) != tables[name]["digest"]:
-                    raise _refused(file, f"has changed since it was written (table {name})")
+            parts = {
+                name: _unpacked(archive, name, entry["digest"], Path(folder))
+                for name, entry in tables.items()
+            }
             prepare(url)
             with writing(url) as db, db.begin():
                 return _bring_in(db, parts, numbers, url)
@@ -162,10 +162,12 @@ def _manifest(archive: zipfile.ZipFile, file: Path) -> tuple[dict[str, Any], dic
     return content["tables"], content["numbers"]
 
 
-def _unpacked(archive: zipfile.ZipFile, name: str, folder: Path, file: Path) -> Path:
+def _unpacked(archive: zipfile.ZipFile, name: str, digest: str, folder: Path) -> Path:
+    file = Path(archive.filename or "")
     path = Path(archive.extract(_entry(name), folder))
-    expected = arrow_schema(METADATA.tables[name])
-    if not pq.read_schema(path).equals(expected):
+    if _digest(path) != digest:
+        raise _refused(file, f"has changed since it was written (table {name})")
+    if not pq.read_schema(path).equals(arrow_schema(METADATA.tables[name])):
         raise _refused(file, f"is of another version (table {name})")
     return path
 

@@ -52,7 +52,7 @@ def filled(url: str) -> str:
         alerts = [an_alert(f"柜员{n}", 1 + n % 2, day=n // 3) for n in range(6)]
         store.activate(claim, Activation(0, {"policy": "p"}))
         store.commit(claim, Checkpoint(3, {"layout": LAYOUT}), alerts, [("a", 0, b"a\x00c")])
-        store.move_sink("webhook", 4)
+        store.move_sink("webhook:access/0", 6)
     with closing(ConsoleStore(url)) as console, console.writing() as db:
         row = {"changed_ms": 1, "changed_by": "chen", "status": "closed"}
         by = {"author": "chen", "body": "=1+1 <script>", "written_ms": 1}
@@ -210,7 +210,7 @@ def test_old_alerts_are_in_the_archive_and_no_longer_in_the_store(
 ) -> None:
     """Every line to the byte, and every act; what is younger and the audit log stay."""
     before = everything(filled)
-    moved = archive_days(filled, DAY + timedelta(1), tmp_path / "old")
+    moved = archive_days(filled, DAY + timedelta(1), tmp_path / "old").rows
     after = everything(filled)
 
     assert moved == {
@@ -230,7 +230,7 @@ def test_archiving_again_changes_nothing(filled: str, tmp_path: Path) -> None:
     """A nightly job may run twice."""
     archive_days(filled, DAY + timedelta(1), tmp_path / "old")
     before = everything(filled), archived(tmp_path / "old", "alert")
-    moved = archive_days(filled, DAY + timedelta(1), tmp_path / "old")
+    moved = archive_days(filled, DAY + timedelta(1), tmp_path / "old").rows
 
     assert set(moved.values()) == {0}
     assert (everything(filled), archived(tmp_path / "old", "alert")) == before
@@ -269,6 +269,23 @@ def test_an_alert_of_an_archived_day_joins_the_others(filled: str, tmp_path: Pat
     archive_days(filled, DAY + timedelta(1), tmp_path / "old")
 
     assert len(archived(tmp_path / "old", "alert")) == 4
+
+
+def test_what_a_sink_has_not_delivered_stays(filled: str, tmp_path: Path, detector: Run) -> None:
+    """A receiver that was away for a month still gets them; unless somebody says otherwise."""
+    with closing(open_store(filled)) as store:
+        store.move_sink("syslog:access/0", 3)
+        store.claim("access/1", "one")
+        store.move_sink("syslog:access/1", 1)
+    done = archive_days(filled, DAY + timedelta(2), tmp_path / "old")
+    command = ("store", "archive", "--older-than", 1, "--to", tmp_path / "old", "--store", filled)
+    told = detector(*command)
+
+    assert done.waiting == {"syslog:access/0": DAY + timedelta(1)}
+    assert done.rows["episode"] == 3
+    assert (told.code, "syslog:access/0 has not delivered" in told.err) == (0, True)
+    assert detector(*command, "--undelivered-too").code == 0
+    assert everything(filled)["alert"] == []
 
 
 def test_a_foreign_file_in_the_archive_is_not_overwritten(filled: str, tmp_path: Path) -> None:

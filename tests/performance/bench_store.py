@@ -22,7 +22,7 @@ sys.path.insert(0, str(Path(__file__).resolve().parents[2]))
 
 from tests.parts.postgresql import server
 from tests.performance.report import machine
-from tests.performance.store_alerts import measure
+from tests.performance.store_questions import measure
 from tests.performance.store_state import measure_state
 
 _PROMISED = {"checkpoint": 0.250, "restore": 30.0}  # seconds
