@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable
 
 import psycopg
@@ -16,6 +17,7 @@ from detector.store.overview import freshness
 from detector.store.queries import Filter, list_alerts
 from detector.store.roles import ROLES, make_roles
 from detector.store.tables import audit_entry, comment, triage, verdict
+from tests.conftest import ROOT
 from tests.contracts.alerts import an_alert, lines
 from tests.parts.postgresql import Server
 
@@ -162,6 +164,26 @@ def test_a_role_without_rights_is_told_who_makes_the_tables(postgresql: Server, 
         db.execute("do $$ begin create role stranger login; exception when others then end $$")
     with pytest.raises(StoreError, match=r"permission denied.*detector store init"):
         open_store(postgresql.url(url.rsplit("/", 1)[1], "stranger"))
+
+
+def test_the_views_are_those_of_the_document(with_roles: Callable[[str], str]) -> None:
+    """Dashboards of others hang on their names and columns."""
+    text = (ROOT / "ARCHITECTURE.md").read_text("utf-8")
+    table = text.split("| view for Grafana |")[1].split("\n\n")[0]
+    told = {}
+    for line in table.splitlines()[2:]:
+        name, _, columns = line.strip("|").split(" | ")
+        told[name.strip(" `")] = re.findall(r"`(\w+)`", columns)
+    found: dict[str, list[str]] = {}
+    with psycopg.connect(with_roles("grafana_ro")) as db:
+        for name, column in db.execute(
+            "select table_name, column_name from information_schema.columns "
+            "where table_schema = 'public' order by table_name, ordinal_position"
+        ):
+            found.setdefault(name, []).append(column)
+
+    assert found == told
+    assert set(found) == set(VIEWS)
 
 
 def test_every_role_is_tested() -> None:
