@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import random
 import signal
 import threading
 from collections.abc import Callable, Iterator
+from pathlib import Path
 from typing import Any
 
 import psycopg
@@ -15,6 +17,7 @@ from detector.store import Checkpoint, Store, open_store
 from detector.store.address import address_of
 from detector.store.postgresql import PostgresqlDatabase
 from detector.store.sql import SqlStore
+from detector.store.sqlite import SqliteDatabase
 from tests.contracts.alerts import an_alert, lines
 from tests.parts.postgresql import Server, server
 
@@ -149,6 +152,27 @@ def test_a_full_disk_is_told_at_once_and_leaves_nothing(url: str) -> None:
     assert store.n_retries == 0
     assert store.last_checkpoint(STREAM) == Checkpoint(1, {"layout": LAYOUT})
     assert store.state_content(claim, LAYOUT) == b"abc"
+    store.close()
+
+
+def test_a_full_disk_under_sqlite_is_told_and_leaves_nothing(tmp_path: Path) -> None:
+    """What was whole before is whole after, and goes on once there is room."""
+    database = SqliteDatabase(tmp_path / "a.db")
+    store = SqlStore(database)
+    claim = store.claim(STREAM, "one")
+    store.commit(claim, Checkpoint(1, {"layout": LAYOUT}), [], [("a", 0, b"abc")])
+    (n_pages,) = database._db.execute("pragma page_count").fetchone()
+    database._db.execute(f"pragma max_page_count = {n_pages}")
+    noise = [("b", n, random.Random(n).randbytes(65_536)) for n in range(20)]
+    with pytest.raises(StoreError, match=r"full.*Check disk space"):
+        store.commit(claim, Checkpoint(2, {"layout": LAYOUT}), [an_alert()], noise)
+
+    assert store.last_checkpoint(STREAM) == Checkpoint(1, {"layout": LAYOUT})
+    assert store.state_content(claim, LAYOUT) == b"abc"
+    assert list(store.alert_lines()) == []
+    database._db.execute("pragma max_page_count = 100000")
+    store.commit(claim, Checkpoint(2, {"layout": LAYOUT}), [an_alert()], noise)
+    assert list(store.alert_lines()) == lines(an_alert())
     store.close()
 
 

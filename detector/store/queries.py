@@ -52,6 +52,7 @@ _FIND = {
 }
 _MAX_PAGE = 500
 _FEW_DAYS = 8
+_MAX_WORDS, _MAX_WORD = 16, 256  # of a search; the rest is not looked at
 
 
 @dataclass(frozen=True, slots=True)
@@ -255,7 +256,7 @@ def hiding() -> ColumnElement[bool]:
 
 
 def _found_by(db: Connection, search: str) -> ColumnElement[bool]:
-    words = words_in(search)
+    words = [word[:_MAX_WORD] for word in words_in(search)[:_MAX_WORDS]]
     if not words:
         return literal(value=False) == literal(value=True)
     if db.dialect.name == "sqlite":
