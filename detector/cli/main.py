@@ -12,6 +12,7 @@ from pathlib import Path
 import click
 
 from detector import __version__
+from detector.cli.store_commands import store as store_commands
 from detector.errors import (
     ArtifactError,
     DetectorError,
@@ -45,6 +46,9 @@ def _finite(_context: click.Context, _option: click.Parameter, value: float | No
 @click.version_option(__version__, prog_name="detector")
 def cli() -> None:
     """Find staff who look at customer records they have no business with."""
+
+
+cli.add_command(store_commands)
 
 
 def main() -> None:
