@@ -23,6 +23,10 @@ class MappingError(LocatedError):
     """A mapping file is wrong. Raised at start-up, never while decoding."""
 
 
+class PipelineError(LocatedError):
+    """A pipeline file is wrong. Raised at start-up."""
+
+
 class PolicyError(LocatedError):
     """A policy file is wrong. Raised at start-up, never while scoring."""
 
