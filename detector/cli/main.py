@@ -12,6 +12,7 @@ from pathlib import Path
 import click
 
 from detector import __version__
+from detector.cli.doctor_command import doctor
 from detector.cli.live import dead_letters, route, run
 from detector.errors import (
     ArtifactError,
@@ -56,7 +57,7 @@ def cli() -> None:
     """Find staff who look at customer records they have no business with."""
 
 
-for _command in (run, route, dead_letters):
+for _command in (run, route, dead_letters, doctor):
     cli.add_command(_command)
 
 

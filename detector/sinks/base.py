@@ -52,6 +52,10 @@ class Sink(Protocol):
         """
         ...
 
+    def probe(self) -> str | None:
+        """Return what keeps the receiver from being reached, None if nothing; sends nothing."""
+        ...
+
     def close(self) -> None:
         """Let go of the connection."""
         ...

@@ -46,6 +46,9 @@ class JsonlSink:
         self._file.seek(size - 1)
         return b"" if self._file.read(1) == b"\n" else b"\n"
 
+    def probe(self) -> None:
+        """Return None: a file that is open can be written."""
+
     def close(self) -> None:
         """Close the file."""
         self._file.close()

@@ -212,6 +212,10 @@ class PseudonymousSink:
         """Deliver alerts with stand-ins."""
         return self.sink.deliver([self.pseudonyms.alert(alert) for alert in alerts])
 
+    def probe(self) -> str | None:
+        """Ask the sink behind it."""
+        return self.sink.probe()
+
     def close(self) -> None:
         """Close the sink behind it."""
         self.sink.close()

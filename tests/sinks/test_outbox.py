@@ -50,6 +50,9 @@ class Scripted:
         self.got += [key_of(alert) for alert in alerts[: report.n_done]]
         return report
 
+    def probe(self) -> None:
+        """Be there."""
+
     def close(self) -> None:
         """Note it."""
         self.is_closed = True
