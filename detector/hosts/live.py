@@ -16,6 +16,7 @@ from detector.hosts.live_decode import Decoding
 from detector.hosts.live_partition import PartitionRun, Places, Taken, save, take_over
 from detector.kafka.ports import (
     LostOwnershipError,
+    NotReadyError,
     Partition,
     Polled,
     Publishers,
@@ -104,6 +105,8 @@ class Worker:
         self._plan, self._decoding = plan, decoding
         self._runs: dict[Partition, PartitionRun] = {}
         self._progress: dict[Partition, _Progress] = {}
+        self._wanted: set[Partition] = set()
+        self._try_again_s = 0.0
         self._source = self._join()
 
     def run(self, is_over: Callable[[], bool]) -> None:
@@ -126,6 +129,7 @@ class Worker:
         except (LostOwnershipError, FencedError) as error:
             self._telemetry.log.warning("partitions lost, joining again", why=str(error))
             self._forget(frozenset(self._runs))
+            self._wanted.clear()
             self._source.close()
             self._timing.sleep(self._timing.rejoin_after_s)
             self._source = self._join()
@@ -135,6 +139,7 @@ class Worker:
         self._telemetry.health.beat()
         self._telemetry.health.good("kafka")
         self._change(polled)
+        self._take_over_wanted()
         for partition, records in polled.records.items():
             if partition in self._runs:
                 self._score(self._runs[partition], records)
@@ -171,8 +176,20 @@ class Worker:
         self._forget(polled.lost)
         self._save_if_sent([self._runs[p] for p in sorted(polled.revoked) if p in self._runs])
         self._forget(polled.revoked)
-        for partition in sorted(polled.assigned):
-            self._take_over(partition)
+        self._wanted = self._wanted - polled.lost - polled.revoked | polled.assigned
+
+    def _take_over_wanted(self) -> None:
+        """Take over what is assigned; a broker that is not ready yet is asked again."""
+        if not self._wanted or self._timing.clock_s() < self._try_again_s:
+            return
+        for partition in sorted(self._wanted):
+            try:
+                self._take_over(partition)
+            except NotReadyError as error:
+                self._telemetry.log.warning("partition cannot be taken yet", why=str(error))
+                self._try_again_s = self._timing.clock_s() + self._timing.rejoin_after_s
+                break
+            self._wanted.discard(partition)
         self._telemetry.metrics.partitions.set(len(self._runs))
 
     def _take_over(self, partition: Partition) -> None:

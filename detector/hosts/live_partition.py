@@ -13,7 +13,7 @@ import numpy as np
 from detector.alerts import Alert
 from detector.columns import Reject
 from detector.engine import State, new_state, restore_state, step
-from detector.errors import SnapshotError
+from detector.errors import SnapshotError, SourceError
 from detector.hosts.live_decode import TOMBSTONE, Decoding, decode_records, offset_of
 from detector.kafka.ports import DeadLetter, Partition, Publisher, Publishers, Source
 from detector.kafka.records import Records
@@ -60,6 +60,7 @@ class PartitionRun:
     n_unsaved: int = 0
     saved_position: int = 0
     offered: int = 0
+    topic_id: str = ""
 
     def take(self, records: Records) -> Taken:
         """Score records, chunk by chunk; only then may the position go on."""
@@ -120,6 +121,7 @@ class PartitionRun:
         arrays = self.state.arrays()
         facts = {
             "position": self.position,
+            "topic_id": self.topic_id,
             "layout": layout_of(arrays),
             "meta": self.state.meta(),
             "digests": digests_of(self.plan, self.decoding),
@@ -158,10 +160,12 @@ def take_over(partition: Partition, plan: Plan, decoding: Decoding, places: Plac
     claim = store.claim(partition.stream, places.owner)
     publisher = places.publishers.open(partition)
     saved = store.last_checkpoint(partition.stream)
+    topic_id = places.source.topic_id(partition.topic)
     if saved is None:
         position, number, newest_ns = places.source.first_offset(partition), 0, None
         state = new_state(plan)
     else:
+        _refuse_another_topic(saved, topic_id, partition)
         state, position = _restored(saved, claim, plan, store)
         number, newest_ns = saved.number, saved.newest_event_ns
     run = PartitionRun(
@@ -176,6 +180,7 @@ def take_over(partition: Partition, plan: Plan, decoding: Decoding, places: Plac
         sent_until=publisher.sent(),
         newest_event_ns=newest_ns,
         saved_position=position,
+        topic_id=topic_id,
     )
     _note_digests(run, store)
     if saved is None:
@@ -190,6 +195,17 @@ def save(run: PartitionRun, store: Store) -> None:
     checkpoint, pages = run.checkpoint()
     store.commit(run.claim, checkpoint, [], pages)
     run.saved()
+
+
+def _refuse_another_topic(saved: Checkpoint, topic_id: str, partition: Partition) -> None:
+    """Offsets of a topic that was deleted and created mean other events."""
+    held = saved.facts.get("topic_id")
+    if held and topic_id and held != topic_id:
+        raise SourceError(
+            f"was created anew since offset {saved.facts['position']} was scored",
+            where=partition.stream,
+            hint="Nothing was skipped. Start with another group and an empty store",
+        )
 
 
 def _restored(saved: Checkpoint, claim: Claim, plan: Plan, store: Store) -> tuple[State, int]:

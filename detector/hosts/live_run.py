@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import faulthandler
 import logging
 import os
 import signal
 import socket
+import threading
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
@@ -56,8 +58,8 @@ class Parts:
             telemetry.log.warning("records are read one by one", why=source.misfit)
         return source
 
-    def worker(self) -> Worker:
-        """Return a worker that has joined."""
+    def worker(self, join: Callable[[], Source] | None = None) -> Worker:
+        """Return a worker that has joined the group, in another way if one is given."""
         pipeline = self.pipeline
         timing = Timing(
             save_every_s=pipeline.save_every_s,
@@ -65,7 +67,7 @@ class Parts:
             stalled_after_s=pipeline.stalled_after_s,
         )
         wiring = Wiring(
-            join=self.join,
+            join=join or self.join,
             store=self.store,
             publishers=self.publishers,
             outbox=self.outbox,
@@ -81,15 +83,15 @@ def run_pipeline(path: Path) -> None:
     Raises:
         DetectorError: a file or a setting is wrong, or the worker cannot go on.
     """
-    pipeline, settings = load_pipeline(path), kafka_settings()
-    if not pipeline.topics:
-        raise PipelineError("has no [source]", where=str(path), hint="Use `detector route`")
-    topics = [pipeline.alerts_topic, pipeline.dead_letters.topic]
-    refuse_unreachable(
-        settings, pipeline.topics, pipeline.group, [one for one in topics if one is not None]
-    )
-    with opened(pipeline, settings) as parts, stop_requests() as is_over:
-        parts.worker().run(is_over)
+    with stop_requests() as is_over:
+        pipeline, settings = load_pipeline(path), kafka_settings()
+        if not pipeline.topics:
+            raise PipelineError("has no [source]", where=str(path), hint="Use `detector route`")
+        topics = [pipeline.alerts_topic, pipeline.dead_letters.topic]
+        writes = [one for one in topics if one is not None]
+        refuse_unreachable(settings, pipeline.topics, pipeline.group, writes)
+        with opened(pipeline, settings) as parts, end_if_hanging(parts.telemetry):
+            parts.worker().run(is_over)
 
 
 @contextmanager
@@ -161,6 +163,27 @@ def _publishers(pipeline: Pipeline, settings: KafkaSettings, telemetry: Telemetr
         telemetry.log.warning("dead letters not kept: the file is full", n=n)
 
     return DeadLetterFile(letters.file, letters.max_bytes, found, on_limit)
+
+
+@contextmanager
+def end_if_hanging(telemetry: Telemetry, look_every_s: float = 5.0) -> Iterator[None]:
+    """End the process when the loop no longer turns: a call of the client can wait for ever."""
+    over = threading.Event()
+
+    def watch() -> None:
+        while not over.wait(look_every_s):
+            if not telemetry.health.is_alive:
+                telemetry.log.error("the loop hangs; the process ends so that it is started anew")
+                faulthandler.dump_traceback(all_threads=True)
+                os._exit(1)
+
+    thread = threading.Thread(target=watch, name="watchdog", daemon=True)
+    thread.start()
+    try:
+        yield
+    finally:
+        over.set()
+        thread.join()
 
 
 @contextmanager

@@ -34,6 +34,10 @@ class LostOwnershipError(DetectorError):
     """Another worker holds the partition: drop its state, write nothing more."""
 
 
+class NotReadyError(LocatedError):
+    """A broker cannot say or do it now; it is asked again."""
+
+
 class PublisherError(LocatedError):
     """Alerts or dead letters cannot be sent, and waiting longer would lose some."""
 
@@ -91,7 +95,15 @@ class Source(Protocol):
         ...
 
     def first_offset(self, partition: Partition) -> int:
-        """Return the oldest offset there is."""
+        """Return the oldest offset there is.
+
+        Raises:
+            NotReadyError: not now.
+        """
+        ...
+
+    def topic_id(self, topic: str) -> str:
+        """Return what tells a topic from another of its name; empty if that is not known."""
         ...
 
     def seek(self, partition: Partition, offset: int) -> None:
@@ -168,7 +180,7 @@ class Publishers(Protocol):
         """Take over a partition.
 
         Raises:
-            PublisherError: it cannot be taken over now.
+            NotReadyError: not now.
         """
         ...
 

@@ -24,7 +24,13 @@ from kafka.errors import (
 from kafka.structs import OffsetAndMetadata, TopicPartition
 
 from detector.alerts import Alert
-from detector.kafka.ports import DeadLetter, LostOwnershipError, Partition, PublisherError
+from detector.kafka.ports import (
+    DeadLetter,
+    LostOwnershipError,
+    NotReadyError,
+    Partition,
+    PublisherError,
+)
 from detector.kafka.settings import KafkaSettings
 
 _FENCED = (ProducerFencedError, InvalidProducerEpochError, TransactionCoordinatorFencedError)
@@ -210,7 +216,7 @@ class KafkaPublisher:
             self._committed = self._sent = self._owner.position(self._partition)
         except KafkaError as error:
             self.close()
-            raise PublisherError(
+            raise NotReadyError(
                 f"transactions cannot be opened ({type(error).__name__})",
                 where=self._partition.stream,
                 hint="Look at the broker, and at the rights on transactional ids and groups",

@@ -39,6 +39,7 @@ class KafkaSettings(BaseSettings):
     instance_id: str | None = Field(default=None, pattern=r"^[A-Za-z0-9._-]{1,200}$")
     session_timeout_s: float = Field(default=30.0, ge=1.0, le=1_800.0)
     max_poll_interval_s: float = Field(default=300.0, ge=1.0, le=86_400.0)
+    metadata_max_age_s: float = Field(default=30.0, ge=1.0, le=3_600.0)
 
     def secret(self) -> str:
         """Return the password, from its file if one is named.

@@ -21,6 +21,7 @@ from kafka.errors import (
     FencedInstanceIdError,
     IllegalGenerationError,
     KafkaError,
+    KafkaTimeoutError,
     LogTruncationError,
     OffsetOutOfRangeError,
     RebalanceInProgressError,
@@ -30,7 +31,7 @@ from kafka.errors import (
 from kafka.structs import OffsetAndMetadata, TopicPartition
 
 from detector.errors import SourceError
-from detector.kafka.ports import LostOwnershipError, Partition, Polled, Reading
+from detector.kafka.ports import LostOwnershipError, NotReadyError, Partition, Polled, Reading
 from detector.kafka.raw import install, misfit
 from detector.kafka.records import Batch, Records, joined, lay_out, read_batches
 from detector.kafka.settings import KafkaSettings
@@ -59,7 +60,7 @@ def consumer_options(settings: KafkaSettings, group: str, reading: Reading) -> d
         "session_timeout_ms": int(settings.session_timeout_s * 1000),
         "heartbeat_interval_ms": int(settings.session_timeout_s * 1000 / 10),
         "max_poll_interval_ms": int(settings.max_poll_interval_s * 1000),
-        "metadata_max_age_ms": 30_000,  # a new partition is found this soon
+        "metadata_max_age_ms": int(settings.metadata_max_age_s * 1000),  # finds new partitions
         "fetch_max_bytes": reading.fetch_bytes,
         "max_partition_fetch_bytes": reading.partition_fetch_bytes,
         "fetch_max_wait_ms": 100,
@@ -181,8 +182,8 @@ class KafkaSource:
         except _LOST as error:
             raise LostOwnershipError(f"{self._where}: {type(error).__name__}") from None
         changes = self._changes.take()
-        self._silent |= changes["assigned"]
         self._silent -= changes["revoked"] | changes["lost"]
+        self._silent |= changes["assigned"]
         records = {_ours(one): self._records(one, items) for one, items in fetched.items()}
         return Polled(**changes, records=records, positions=self._positions())
 
@@ -239,7 +240,15 @@ class KafkaSource:
 
     def first_offset(self, partition: Partition) -> int:
         """Return the oldest offset there is."""
-        return self._ends(_theirs(partition))[0]
+        try:
+            return self._ends(_theirs(partition))[0]
+        except KafkaError as error:
+            what, hint = f"says no offsets ({type(error).__name__})", "Look at the broker"
+            raise NotReadyError(what, where=partition.stream, hint=hint) from None
+
+    def topic_id(self, topic: str) -> str:
+        """Return the topic's id, empty if brokers are too old to have any."""
+        return str(self._consumer._cluster.topic_id(topic) or "")  # noqa: SLF001
 
     def committed(self, partition: Partition) -> int | None:
         """Return the group's offset, when no transaction is about to move it."""
@@ -279,7 +288,7 @@ class KafkaSource:
         offsets = {_theirs(one): OffsetAndMetadata(at, "", -1) for one, at in positions.items()}
         try:
             self._consumer.commit(offsets, timeout_ms=10_000)
-        except RebalanceInProgressError:
+        except (RebalanceInProgressError, KafkaTimeoutError):
             return False
         except _LOST as error:
             raise LostOwnershipError(f"{self._where}: {type(error).__name__}") from None

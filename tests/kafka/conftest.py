@@ -9,6 +9,7 @@ import pytest
 
 from detector.kafka.settings import KafkaSettings
 from tests.parts.kafka import KafkaCluster, running
+from tests.parts.postgresql import Server, server
 
 _numbers = itertools.count(1)
 
@@ -34,3 +35,10 @@ def new_topic(kafka: KafkaCluster) -> Callable[..., str]:
 def settings(kafka: KafkaCluster) -> KafkaSettings:
     """How to reach the cluster."""
     return KafkaSettings(bootstrap=kafka.bootstrap, session_timeout_s=6.0)
+
+
+@pytest.fixture(scope="session")
+def postgresql() -> Iterator[Server]:
+    """A server for all tests of this folder."""
+    with server() as running_server:
+        yield running_server

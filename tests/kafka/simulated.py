@@ -156,6 +156,10 @@ class SimulatedSource:
         del partition
         return 0
 
+    def topic_id(self, topic: str) -> str:
+        """Topics here are never created anew."""
+        return topic
+
     def seek(self, partition: Partition, offset: int) -> None:
         """Deliver from an offset on."""
         self._trip("seek")
