@@ -58,8 +58,8 @@ def means() -> F64:
 
 
 def dispersions() -> F64:
-    """(2, counts) dispersion within an actor."""
-    return np.array([_DISPERSION, _DISPERSION], dtype=np.float64)
+    """(2, 2, counts) dispersion within an actor: people, services; working day, rest day."""
+    return np.tile(np.array(_DISPERSION, dtype=np.float64), (2, 2, 1))
 
 
 def spreads() -> F64:

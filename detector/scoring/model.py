@@ -17,7 +17,7 @@ class Model(NamedTuple):
 
     group_of: I32  # (roles + 1, branches + 1) -> group
     mean: F64  # (groups, 2, counts) expected daily peak of each count
-    dispersion: F64  # (groups, counts) within an actor
+    dispersion: F64  # (groups, 2, counts) within an actor, by day kind
     spread: F64  # (groups, counts) relative variance of the mean between actors
     channel_of: I64  # (counts,) channel each count speaks on, -1 = none
     detector_of: I64  # (channels,)

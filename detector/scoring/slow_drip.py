@@ -59,7 +59,7 @@ def day_factor(model: Model, group: int, kind: int, stat: int) -> float:
 def lagged_mean(baseline: F32, model: Model, group: int, k: int) -> tuple[float, float, float]:
     """Return a working day's mean before the recent days, its dispersion, and the trust."""
     stat = _STATS[k]
-    prior, peer = model.mean[group, 0, stat], model.dispersion[group, stat]
+    prior, peer = model.mean[group, 0, stat], model.dispersion[group, 0, stat]
     spread, days = model.spread[group, stat], np.float64(baseline[LAGGED_DAYS])
     trust = own_weight(days, prior, peer, spread)
     mean = max(prior + trust * (np.float64(baseline[LAGGED + k]) - prior), 0.02)
