@@ -240,6 +240,7 @@ def _limits(policy: Policy, emit_score: float, emit_from_ns: int | None) -> Limi
         max_branches=policy.limits.max_branches_per_actor,
         max_values=policy.limits.max_values_per_actor,
         threshold=np.array([detector.threshold for detector in detectors], dtype=np.float64),
+        notable=np.array([detector.notable for detector in detectors], dtype=np.float64),
         enabled=np.array([detector.enabled for detector in detectors], dtype=np.uint8),
     )
 

@@ -102,8 +102,8 @@ def expected_count(
     peer = model.dispersion[group, kind, stat]
     spread = model.spread[group, stat]
     trust = own_weight(np.float64(baseline[WEIGHTS + kind]), prior, peer, spread)
-    mean = prior + trust * (np.float64(baseline[MEANS + kind * N_STATS + stat]) - prior)
-    mean = max(mean, _PEER_FLOOR * prior, 1e-3)
+    own = np.float64(baseline[MEANS + kind * N_STATS + stat])
+    mean = max(prior + trust * (own - prior), _PEER_FLOOR * prior, 1e-3)
     return mean, own_dispersion(baseline, stat, mean, peer) + (1.0 - trust) * spread
 
 

@@ -73,6 +73,7 @@ class Limits(NamedTuple):
     max_branches: int
     max_values: int
     threshold: F64  # (detectors,) from which a detector counts as fired
+    notable: F64  # (detectors,) below it a detector says nothing in the score
     enabled: U8  # (detectors,)
 
 
