@@ -50,7 +50,7 @@ constraints:
 	for suffix in "" -dev; do \
 	  $(BIN)/pip-compile --quiet --upgrade --generate-hashes --no-emit-index-url --no-emit-trusted-host \
 	    --no-emit-find-links --no-header --no-annotate --allow-unsafe --all-build-deps --strip-extras \
-	    $$([ -z "$$suffix" ] || echo --extra dev --extra quality) --output-file constraints$$suffix.txt pyproject.toml; \
+	    $$([ -z "$$suffix" ] || echo --extra dev --extra notebook --extra quality) --output-file constraints$$suffix.txt pyproject.toml; \
 	done
 
 clean:

@@ -37,6 +37,7 @@ from detector.state.layout import COUNTS, DAY, F64, FOREIGN, I64
 
 _LEAST_STRATUM_DAYS = 100
 _NEVER_NS = 2**62
+_BUDGETS = (1.0, 2.0, 3.0, 5.0, 10.0, 20.0, 50.0, 100.0)  # thresholds an analyst may ask for
 
 Arrays = dict[str, NDArray[np.generic]]
 
@@ -72,6 +73,10 @@ def fit(
         "budget_per_day": budget,
         "threshold": threshold,
         "alerts_per_day": round(float((scores[mature] >= threshold).sum()) / n_mature_days, 2),
+        "thresholds": {
+            f"{n:g}": round(threshold_for(scores[mature], day, n), 4)
+            for n in sorted({*_BUDGETS, budget})
+        },
         "policy_digest": policy.digest,
         "learned_from": {
             "events": first.n_events,
