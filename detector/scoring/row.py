@@ -187,7 +187,7 @@ def score(
     foreign = day[COUNTS + FOREIGN]
     branch = count_visit(tables, rows, row, slot, day, change, model, limits)
     if branch >= 0 and watched[CROSS_BRANCH]:
-        busy = busy_factor(day, baseline, model, group, day[COUNTS + FOREIGN])
+        busy = busy_factor(day, baseline, model, group, FOREIGN)
         score_visit(tables, branch, slot, day, surprise, model, group, busy)
     if day[COUNTS + FOREIGN] > foreign:
         grown |= 1 << FOREIGN
