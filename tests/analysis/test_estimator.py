@@ -73,9 +73,9 @@ class AsIfMatrix(AccessAnomalyDetector):
 
 @pytest.fixture(scope="module")
 def events(fitted: Fitted) -> pd.DataFrame:
-    """Events of the bank's first twenty people, in order."""
+    """Events of a few of the bank's people, in order."""
     frame = ad.read_events(fitted.bank / "events.jsonl")
-    return frame[frame["user_id"].isin(sorted(frame["user_id"].unique())[:20])]
+    return frame[frame["user_id"].isin(sorted(frame["user_id"].unique())[::7])]
 
 
 @pytest.fixture(scope="module")
