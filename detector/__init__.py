@@ -13,7 +13,16 @@ __version__ = "0.1.0"
 
 if TYPE_CHECKING:
     from detector import plots
-    from detector.analysis import Result, WhatIf, evaluate, fit, read_events, replay, what_if
+    from detector.analysis import (
+        Result,
+        WhatIf,
+        evaluate,
+        example_bank,
+        fit,
+        read_events,
+        replay,
+        what_if,
+    )
     from detector.estimator import AccessAnomalyDetector
 
 _HOMES = {
@@ -21,6 +30,7 @@ _HOMES = {
     "Result": "detector.analysis",
     "WhatIf": "detector.analysis",
     "evaluate": "detector.analysis",
+    "example_bank": "detector.analysis",
     "fit": "detector.analysis",
     "read_events": "detector.analysis",
     "replay": "detector.analysis",
@@ -32,6 +42,7 @@ __all__ = [
     "Result",
     "WhatIf",
     "evaluate",
+    "example_bank",
     "fit",
     "plots",
     "read_events",

@@ -11,9 +11,9 @@ from sklearn.base import BaseEstimator, OutlierMixin
 
 from detector.analysis.extras import needed
 from detector.analysis.frames import read_events
-from detector.analysis.replay import fit as fit_artifact
-from detector.analysis.replay import replay
 from detector.analysis.result import Result
+from detector.analysis.runs import fit as fit_artifact
+from detector.analysis.runs import replay
 from detector.artifacts import Artifact
 from detector.errors import OptionError
 

@@ -7,10 +7,10 @@ from typing import Any
 
 import numpy as np
 
-from detector.analysis.evaluate import evaluate, wilson
+from detector.analysis.answers import WhatIf
 from detector.analysis.extras import needed
+from detector.analysis.judge import evaluate, wilson
 from detector.analysis.result import Result
-from detector.analysis.what_if import WhatIf
 from detector.detections import DETECTORS
 from detector.errors import OptionError
 from detector.evaluation import Evaluation
