@@ -9,13 +9,13 @@ import numpy as np
 from numpy.typing import NDArray
 from sklearn.base import BaseEstimator, OutlierMixin
 
-from detector.analysis.extras import needed
 from detector.analysis.frames import read_events
 from detector.analysis.result import Result
 from detector.analysis.runs import fit as fit_artifact
 from detector.analysis.runs import replay
 from detector.artifacts import Artifact
 from detector.errors import OptionError
+from detector.extras import needed
 
 
 class AccessAnomalyDetector(OutlierMixin, BaseEstimator):  # type: ignore[misc]

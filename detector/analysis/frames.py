@@ -11,13 +11,13 @@ from typing import Any
 import numpy as np
 import orjson
 
-from detector.analysis.extras import needed
 from detector.columns import EventBatch, Reject
 from detector.decode import Bounds, Rows, decode
 from detector.decode_fields import column_of
 from detector.decode_json import load_line
 from detector.errors import SourceError
 from detector.events import COUNT, FIELDS, TIME
+from detector.extras import needed
 from detector.hosts.events import bounds_now, decoded
 from detector.hosts.inputs import CHUNK_LINES, files_of
 from detector.mapping import Mapping, load_mapping

@@ -13,10 +13,10 @@ import numpy as np
 
 from detector.alerts import alert_id
 from detector.analysis.answers import WhatIf
-from detector.analysis.extras import needed
 from detector.analysis.result import Result
 from detector.errors import OptionError
 from detector.evaluation import Evaluation, Ranking, Truth, evaluate_ranking, read_truth
+from detector.extras import needed
 
 CONFIRMED, BENIGN = "confirmed", "benign"
 VERDICTS = (CONFIRMED, BENIGN, "wrong_team", "test")
