@@ -18,12 +18,12 @@ import numpy as np
 from numpy.typing import NDArray
 
 from detector.alerts import alert_id, severity
-from detector.analysis.extras import needed
 from detector.analysis.kernels import combine_rises, decide_rows
 from detector.analysis.result import Result
 from detector.analysis.trace import Trace
 from detector.detections import DETECTORS
 from detector.errors import OptionError
+from detector.extras import needed
 from detector.plan import Plan, build_plan
 from detector.policy import Policy, policy_of
 from detector.state.layout import (
