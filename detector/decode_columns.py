@@ -10,6 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from detector.columns import Coded, EventBatch, Texts
+from detector.compiled import wrapping
 from detector.decode_values import hash_after, hash_spans
 from detector.events import CHOICE, FIELDS, NOTE
 from detector.events import TEXT as TEXT_FIELD
@@ -89,7 +90,7 @@ class IdSpans:
     def hashes(self) -> I64:
         """Return (n,) keys."""
         out = np.empty(self.start.size, dtype=np.int64)
-        with np.errstate(over="ignore"):
+        with wrapping():
             hash_spans(self.source, self.start, self.stop, out)
         return out
 
@@ -98,7 +99,7 @@ class IdSpans:
         prefixes = [running_hash(name + _BETWEEN) for name in (*first.values, "")]
         out = np.empty(self.start.size, dtype=np.int64)
         before = np.array(prefixes, dtype=np.uint64)
-        with np.errstate(over="ignore"):
+        with wrapping():
             hash_after(self.source, self.start, self.stop, before, first.codes, out)
         return out
 

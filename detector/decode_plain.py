@@ -9,6 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from detector.columns import Coded, Lines
+from detector.compiled import wrapping
 from detector.decode_columns import CODED, Ids, IdSpans, IdTexts, Table
 from detector.decode_fields import all_fine, checked_text, translated
 from detector.decode_scan import Scan, scan
@@ -169,7 +170,7 @@ def _distinct(field: _Field) -> tuple[NDArray[np.int32], list[Any]]:
     n = field.start.size
     table = np.full(2 << n.bit_length(), -1, dtype=np.int32)
     first_row, codes = np.empty(n, dtype=np.int64), np.empty(n, dtype=np.int32)
-    with np.errstate(over="ignore"):
+    with wrapping():
         n_values = code_spans(
             field.text, field.start, field.stop, field.kind, table, first_row, codes
         )

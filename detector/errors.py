@@ -12,7 +12,7 @@ class LocatedError(DetectorError):
 
     def __init__(self, message: str, *, where: str, hint: str) -> None:
         super().__init__(f"{where}: {message}. {hint}")
-        self.where = where
+        self.message, self.where, self.hint = message, where, hint
 
 
 class OptionError(LocatedError):

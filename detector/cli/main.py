@@ -12,7 +12,9 @@ from pathlib import Path
 import click
 
 from detector import __version__
+from detector.cli.doctor_command import doctor
 from detector.cli.live import dead_letters, route, run
+from detector.cli.store_commands import store as store_commands
 from detector.errors import (
     ArtifactError,
     DetectorError,
@@ -56,7 +58,7 @@ def cli() -> None:
     """Find staff who look at customer records they have no business with."""
 
 
-for _command in (run, route, dead_letters):
+for _command in (run, route, dead_letters, doctor, store_commands):
     cli.add_command(_command)
 
 

@@ -103,7 +103,7 @@ def opened(pipeline: Pipeline, settings: KafkaSettings) -> Iterator[Parts]:
         sinks = open_sinks(pipeline.sinks, secrets.append)
         names = [sink.name for sink in sinks]
         telemetry = stack.enter_context(_telemetry(pipeline, plan, names, secrets))
-        store = open_store(_store_url(pipeline))
+        store = open_store(store_url(pipeline))
         stack.callback(store.close)
         outbox = Outbox(store, sinks, telemetry)
         stack.callback(outbox.close)
@@ -121,7 +121,12 @@ def decided_by(pipeline: Pipeline) -> tuple[Plan, Decoding]:
     return plan, Decoding(mapping, policy.limits.max_line_bytes, pipeline.scanner)
 
 
-def _store_url(pipeline: Pipeline) -> str:
+def store_url(pipeline: Pipeline) -> str:
+    """Return where the store is: the environment goes before the file.
+
+    Raises:
+        OptionError: neither names one.
+    """
     url = os.environ.get(_STORE) or pipeline.store
     if url is None:
         what, hint = "no store is named", f"Set {_STORE}, or store in the pipeline"

@@ -53,29 +53,13 @@ class ConsoleStore:
         else:
             path = Path(url.removeprefix(SCHEME))
             self.where = f"{SCHEME}{path}"
-            self._refuse_another_schema(path)
+            refuse_another_schema(path)
             self._lock = lock_file(console_file(path))
             open_file(console_file(path), "sqlite_console").close()
             self._reader = _engine("sqlite://", lambda: _attached(path, "ro"), _READERS)
             self._writer = _engine("sqlite://", lambda: _attached(path, "rw"), 1)
             event.listen(self._reader, "begin", lambda db: db.exec_driver_sql("begin"))
             event.listen(self._writer, "begin", lambda db: db.exec_driver_sql("begin immediate"))
-
-    def _refuse_another_schema(self, path: Path) -> None:
-        if not path.is_file():
-            what, hint = "does not exist", "Run the detector with this --store first"
-            raise StoreError(what, where=self.where, hint=hint)
-        known = len(scripts("sqlite"))
-        try:
-            with _opened(path, "ro") as db:
-                (version,) = db.execute("pragma user_version").fetchone()
-        except sqlite3.DatabaseError as error:
-            what = f"cannot be used ({error})"
-            raise StoreError(what, where=self.where, hint="Name another file") from None
-        if version != known:
-            what = f"has schema {version}, this version needs {known}"
-            hint = "Run `detector store init` with this --store, or use the version that wrote it"
-            raise StoreError(what, where=self.where, hint=hint)
 
     @contextmanager
     def reading(self) -> Iterator[Connection]:
@@ -108,7 +92,7 @@ class ConsoleStore:
             what, hint = f"has been busy for {_WAIT_S:.0f} s", "Try again"
             raise StoreError(what, where=self.where, hint=hint) from None
         except (DBAPIError, psycopg.Error, sqlite3.Error) as error:
-            what = f"cannot be used now ({_told(error)})"
+            what = f"cannot be used now ({told_of(error)})"
             raise StoreError(what, where=self.where, hint="Try again") from None
 
     def close(self) -> None:
@@ -117,6 +101,29 @@ class ConsoleStore:
         self._writer.dispose()
         if self._lock is not None:
             self._lock.close()
+
+
+def refuse_another_schema(path: Path) -> None:
+    """Refuse a file of the detector's that this version cannot read.
+
+    Raises:
+        StoreError: it is missing, no database, or of another schema.
+    """
+    where = f"{SCHEME}{path}"
+    if not path.is_file():
+        what, hint = "does not exist", "Run the detector with this --store first"
+        raise StoreError(what, where=where, hint=hint)
+    known = len(scripts("sqlite"))
+    try:
+        with _opened(path, "ro") as db:
+            (version,) = db.execute("pragma user_version").fetchone()
+    except sqlite3.DatabaseError as error:
+        what = f"cannot be used ({error})"
+        raise StoreError(what, where=where, hint="Name another file") from None
+    if version != known:
+        what = f"has schema {version}, this version needs {known}"
+        hint = "Run `detector store init` with this --store, or use the version that wrote it"
+        raise StoreError(what, where=where, hint=hint)
 
 
 def console_file(path: Path) -> Path:
@@ -163,7 +170,7 @@ def _attached(path: Path, mode: str) -> sqlite3.Connection:
     return db
 
 
-def _told(error: Exception) -> str:
+def told_of(error: Exception) -> str:
     """Say what happened in one line, without statements and values."""
     cause = error.orig if isinstance(error, DBAPIError) else error
     if isinstance(cause, psycopg.Error):

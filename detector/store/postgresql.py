@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import threading
 from collections.abc import Callable, Iterable
 from functools import cache
 from itertools import islice
@@ -59,6 +60,7 @@ class PostgresqlDatabase:
         self.n_retries = 0
         self._address = address
         self._patience_s = patience_s
+        self._one_at_a_time = threading.RLock()
         self._db: psycopg.Connection[Any] | None = None
         try:
             self._migrate(self._connected())
@@ -123,7 +125,8 @@ class PostgresqlDatabase:
             reraise=True,
         )
         try:
-            result: T = retrying(self._once, work, mode)
+            with self._one_at_a_time:
+                result: T = retrying(self._once, work, mode)
         except psycopg.Error as error:
             hint = "Check that the server runs, and its disk space and rights"
             raise self._error(error, what, hint) from None
@@ -144,8 +147,9 @@ class PostgresqlDatabase:
 
     def close(self) -> None:
         """Let go of the connection."""
-        if self._db is not None:
-            self._db.close()
+        with self._one_at_a_time:
+            if self._db is not None:
+                self._db.close()
 
 
 class _PostgresqlTransaction:
