@@ -95,7 +95,8 @@ class KafkaPublishers:
         self._open: list[KafkaPublisher] = []
         self._wake = threading.Condition()
         self._is_over = False
-        self._thread = threading.Thread(target=self._send_all, name="publish", daemon=True)
+        self._error: BaseException | None = None
+        self._thread = threading.Thread(target=self._run, name="publish", daemon=True)
         self._thread.start()
 
     def open(self, partition: Partition) -> KafkaPublisher:
@@ -150,7 +151,7 @@ class KafkaPublishers:
         try:
             producer.init_transactions()
         except BaseException:
-            producer.close(timeout=0)
+            end_producer(producer)
             raise
         return producer
 
@@ -166,6 +167,17 @@ class KafkaPublishers:
             )
         place = TopicPartition(partition.topic, partition.number)
         return int(self._positions.committed(place, timeout_ms=15_000) or 0)
+
+    def raise_error(self) -> None:
+        """Let a failure of the thread end the worker: without it nothing would be sent."""
+        if self._error is not None:
+            raise self._error
+
+    def _run(self) -> None:
+        try:
+            self._send_all()
+        except BaseException as error:  # noqa: BLE001  raised by raise_error
+            self._error = error
 
     def _send_all(self) -> None:
         """Send what waits, partition after partition, until closed."""
@@ -251,6 +263,7 @@ class KafkaPublisher:
         """Return the offset up to which everything has been sent."""
         if self._lost:
             raise LostOwnershipError(f"{self._partition.stream}: {self._lost}")
+        self._owner.raise_error()
         return self._sent
 
     def send(self) -> None:
@@ -311,15 +324,23 @@ class KafkaPublisher:
         self._in_doubt = -1
 
     def _drop_producer(self) -> None:
-        if self._producer is not None:
-            self._producer.close(timeout=0)
-            self._producer = None
+        producer, self._producer = self._producer, None
+        if producer is not None:
+            end_producer(producer)
 
     def close(self) -> None:
         """Let go of the partition; what waits is raised again by the next owner."""
         self._lost = self._lost or "closed"
         self._owner.forget(self)
         self._drop_producer()
+
+
+def end_producer(producer: Any) -> None:
+    """Close a producer that may be in the middle of something, without waiting for it."""
+    try:
+        producer.close(timeout=0)
+    except KafkaError:
+        producer._sender.force_close()  # noqa: SLF001  close gives up before it comes to this
 
 
 def _some(waiting: deque[_Offer]) -> list[_Offer]:

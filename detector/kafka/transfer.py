@@ -17,7 +17,7 @@ from kafka.structs import OffsetAndMetadata, TopicPartition
 from detector.errors import SourceError
 from detector.kafka.deadline import within
 from detector.kafka.ports import LostOwnershipError, Partition, Reading
-from detector.kafka.publisher import Message
+from detector.kafka.publisher import Message, end_producer
 from detector.kafka.records import Records
 from detector.kafka.settings import KafkaSettings
 from detector.kafka.source import KafkaSource
@@ -126,5 +126,5 @@ class _Link:
         return True
 
     def close(self) -> None:
-        self._producer.close(timeout=1)
+        end_producer(self._producer)
         self._source.close()
