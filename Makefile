@@ -4,13 +4,14 @@ PYTHON ?= python3
 BIN := .venv/bin
 STAMP := .venv/.installed
 
-.PHONY: help demo test check bench golden constraints clean
+.PHONY: help demo test check bench bench-store golden constraints clean
 
 help:
 	@echo "make demo         simulate a bank, fit, replay, show what was found"
 	@echo "make test         install what the tests need, run everything, one summary"
 	@echo "make check        only what needs no test run: lint, format, types, layers"
 	@echo "make bench        throughput and memory, as ratios in one run"
+	@echo "make bench-store  the store on SQLite and PostgreSQL: checkpoint, restore, the console's pages"
 	@echo "make golden       write the golden alerts anew, after a change that moves scores"
 	@echo "make constraints  pin the newest versions pyproject.toml allows"
 	@echo "make clean        remove everything made here"
@@ -41,6 +42,9 @@ check: $(STAMP)-dev
 bench: $(STAMP)
 	@$(BIN)/python tests/performance/bench.py
 
+bench-store: $(STAMP)-dev
+	@$(BIN)/python tests/performance/bench_store.py
+
 golden: $(STAMP)
 	@$(BIN)/python -m tests.golden.regenerate
 	@echo "look at the difference; moved scores need a line in CHANGELOG.md"
@@ -50,7 +54,7 @@ constraints:
 	for suffix in "" -dev; do \
 	  $(BIN)/pip-compile --quiet --upgrade --generate-hashes --no-emit-index-url --no-emit-trusted-host \
 	    --no-emit-find-links --no-header --no-annotate --allow-unsafe --all-build-deps --strip-extras \
-	    $$([ -z "$$suffix" ] || echo --extra dev --extra quality) --output-file constraints$$suffix.txt pyproject.toml; \
+	    $$([ -z "$$suffix" ] || echo --extra dev --extra notebook --extra quality) --output-file constraints$$suffix.txt pyproject.toml; \
 	done
 
 clean:

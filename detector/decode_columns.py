@@ -130,7 +130,7 @@ class Table:
             {name: numbers[rows] for name, numbers in self.numbers.items()},
         )
 
-    def batch(self, raw: list[bytes], source: str, line_numbers: I64) -> EventBatch:
+    def batch(self, raw: Sequence[bytes], source: str, line_numbers: I64) -> EventBatch:
         """Put the columns together; dictionary-coded fields keep their names."""
         event_id, user_id, customer_id = (
             self.ids[name] for name in ("event_id", "user_id", "customer_id")
@@ -144,6 +144,7 @@ class Table:
             record_count=self.numbers["record_count"],
             event_ids=event_id.texts(),
             user_ids=user_id.texts(),
+            customer_ids=customer_id.texts(),
             raw=raw,
             source=source,
             line_numbers=line_numbers,

@@ -49,6 +49,7 @@ def limits_of(
         max_branches=policy.limits.max_branches_per_actor,
         max_values=policy.limits.max_values_per_actor,
         threshold=np.array([detector.threshold for detector in detectors], dtype=np.float64),
+        notable=np.array([detector.notable for detector in detectors], dtype=np.float64),
         enabled=enabled,
         watched=watched,
         learned=_learned_counts(watched),

@@ -68,6 +68,7 @@ class Plan:
     value_share: NDArray[np.float64]
     notices: tuple[Notice, ...] = ()
     keep_ledger: bool = False
+    keep_rows: bool = False
 
     @property
     def watched(self) -> tuple[str, ...]:

@@ -111,7 +111,7 @@ def describe_counts(
         at = m.G_MEAN + 4 * detector
         figures[at], figures[at + 1] = mean, dispersion
         figures[at + 2] = model.mean[group, day[s.KIND], stat]
-        figures[at + 3] = model.dispersion[group, stat] + model.spread[group, stat]
+        figures[at + 3] = model.dispersion[group, day[s.KIND], stat] + model.spread[group, stat]
 
 
 @part

@@ -12,6 +12,7 @@ from detector.scoring.combine import combine
 from detector.scoring.counts import busy_factor, score_counts
 from detector.scoring.describe import describe
 from detector.scoring.extract import extract
+from detector.scoring.kept import keep_row
 from detector.scoring.model import (
     DUPLICATE,
     F_DAY,
@@ -186,7 +187,7 @@ def score(
     foreign = day[COUNTS + FOREIGN]
     branch = count_visit(tables, rows, row, slot, day, change, model, limits)
     if branch >= 0 and watched[CROSS_BRANCH]:
-        busy = busy_factor(day, baseline, model, group, day[COUNTS + FOREIGN])
+        busy = busy_factor(day, baseline, model, group, FOREIGN)
         score_visit(tables, branch, slot, day, surprise, model, group, busy)
     if day[COUNTS + FOREIGN] > foreign:
         grown |= 1 << FOREIGN
@@ -256,6 +257,9 @@ def decide(
     """Mark the row if it opens or grows an episode, or is a sample of one."""
     day, surprise = tables.actors.day[slot, parity], tables.actors.surprise[slot, parity]
     out.score[row] = surprise[SCORE]
+    if out.kept_actor.shape[0] > 0:
+        group = group_of(tables.actors.ints[slot], model)
+        keep_row(tables, row, slot, parity, group, changed, out)
     if surprise[SCORE] < limits.emit_score - 1.0:
         return
     if changed or day[SAMPLED] < _FIRST_SAMPLES:
