@@ -256,7 +256,7 @@ def test_a_closed_day_teaches_as_it_is_defined(stat: int, days: list[tuple[int, 
     for count, weight in days:
         day, _ = blank_day()
         day[s.COUNTS + stat] = count
-        learn_counts(day, baseline, MODEL, 0, weight, keep, 3.0, True)
+        learn_counts(day, baseline, MODEL, 0, weight, keep, LIMITS, True)
         twin.learn(float(count), weight, keep, 3.0)
     got = law_of(baseline, stat)
 

@@ -7,6 +7,7 @@ import numpy as np
 from detector.compiled import part
 from detector.scoring.calibration import NOTABLE, calibrate
 from detector.scoring.model import Limits, Model
+from detector.state.days import set_small_number, small_number
 from detector.state.layout import (
     CALIBRATED,
     F32,
@@ -55,12 +56,13 @@ def combine(
             )
             if value > surprise[CALIBRATED + detector]:
                 surprise[CALIBRATED + detector] = value
-                day[LOUDEST + detector] = channel
+                set_small_number(day, LOUDEST, detector, channel)
     whole, fresh = 0.0, 0.0
     for detector in range(N_DETECTORS):
         value = surprise[CALIBRATED + detector]
-        if day[LOUDEST + detector] >= 0:
-            value = min(value, surprise[RAW + day[LOUDEST + detector]])
+        loudest = small_number(day, LOUDEST, detector)
+        if loudest >= 0:
+            value = min(value, surprise[RAW + loudest])
         known = limits.known_share * np.float64(baseline[KNOWN + detector])
         whole += max(value - NOTABLE, 0.0)
         fresh += max(value - known - NOTABLE, 0.0)

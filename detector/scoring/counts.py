@@ -11,8 +11,9 @@ import math
 import numpy as np
 
 from detector.compiled import part
-from detector.scoring.model import Model
+from detector.scoring.model import Limits, Model
 from detector.scoring.negative_binomial import upper_tail_surprise
+from detector.state.days import set_small_number
 from detector.state.layout import (
     BEST_STAT,
     COUNTS,
@@ -97,7 +98,13 @@ def busy_factor(day: I64, baseline: F32, model: Model, group: int, n_special: in
 
 @part
 def score_counts(
-    day: I64, surprise: F64, baseline: F32, model: Model, group: int, grown: int
+    day: I64,
+    surprise: F64,
+    baseline: F32,
+    model: Model,
+    group: int,
+    grown: int,
+    limits: Limits,
 ) -> None:
     """Raise the day's raw scores where a count that has grown is a surprise.
 
@@ -108,10 +115,11 @@ def score_counts(
         model: priors; ``channel_of`` says on which channel a count speaks.
         group: peer group.
         grown: bit *s* is set if count *s* has grown with this row.
+        limits: which detectors are watched.
     """
     for stat in range(N_STATS):
         channel = model.channel_of[stat]
-        if grown >> stat & 1 == 0 or channel < 0:
+        if grown >> stat & 1 == 0 or channel < 0 or not limits.watched[model.detector_of[channel]]:
             continue
         count = day[COUNTS + stat]
         mean, dispersion = expected_count(baseline, model, group, day[KIND], stat)
@@ -124,7 +132,7 @@ def score_counts(
         tail = upper_tail_surprise(count, mean, dispersion)
         if tail > surprise[RAW + channel]:
             surprise[RAW + channel] = tail
-            day[BEST_STAT + channel] = stat
+            set_small_number(day, BEST_STAT, channel, stat)
 
 
 @part
@@ -135,7 +143,7 @@ def learn_counts(
     group: int,
     weight: float,
     keep: float,
-    winsor_sd: float,
+    limits: Limits,
     settled: bool,
 ) -> None:
     """Let a closed day into the baseline, its counts cut at ``winsor_sd`` above usual.
@@ -145,8 +153,10 @@ def learn_counts(
     kind = day[KIND]
     total = np.float64(baseline[WEIGHTS + kind]) * keep + weight
     for stat in range(N_STATS):
+        if not limits.learned[stat]:
+            continue
         mean, dispersion = expected_count(baseline, model, group, kind, stat)
-        usual = mean + winsor_sd * math.sqrt(mean + dispersion * mean * mean) + 1.0
+        usual = mean + limits.winsor_sd * math.sqrt(mean + dispersion * mean * mean) + 1.0
         count = min(float(day[COUNTS + stat]), usual)
         if not settled and stat in (NEW, UNEXPLAINED):
             count = mean

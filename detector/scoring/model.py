@@ -73,7 +73,9 @@ class Limits(NamedTuple):
     max_branches: int
     max_values: int
     threshold: F64  # (detectors,) from which a detector counts as fired
-    enabled: U8  # (detectors,)
+    enabled: U8  # (detectors,) 1 if it scores
+    watched: U8  # (detectors,) 1 if it counts and learns: the others cost nothing
+    learned: U8  # (counts,) 1 if what is usual of a count is learned
 
 
 class Rows(NamedTuple):

@@ -180,6 +180,10 @@ class ChangedPages:
     def __init__(self) -> None:
         self._known: dict[str, I64] = {}
 
+    def learn(self, arrays: Arrays) -> None:
+        """Take arrays as saved already: they have just been restored."""
+        self._known = {name: page_digests(array) for name, array in arrays.items()}
+
     def since_last(self, arrays: Arrays) -> Iterator[tuple[str, int, bytes]]:
         """Yield (array, page, bytes) of all pages that differ from the last call."""
         for name, array in arrays.items():
