@@ -80,7 +80,7 @@ def test_an_answer_equals_the_replay(events: list[dict[str, Any]], changes: dict
 
 @pytest.mark.parametrize(
     "changes",
-    [{name: value} for name, value in ANSWERED.items()] + [ANSWERED, {"alerts.flag_score": 2.4}],
+    [{name: value} for name, value in ANSWERED.items()] + [ANSWERED, {"alerts.flag_score": 2.49}],
     ids="+".join,
 )
 def test_an_answer_about_a_fitted_bank_equals_the_replay(
