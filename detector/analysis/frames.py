@@ -195,7 +195,7 @@ def _columns(batch: EventBatch, source: Events) -> dict[str, Any]:
 def _customers(batch: EventBatch, source: Events) -> list[str | None]:
     """Read customers' ids once more: the engine keeps only their keys."""
     documents = [_document(line, source.bounds.max_line_bytes) for line in batch.raw]
-    rows = Rows(documents, batch.raw, batch.line_numbers.tolist())
+    rows = Rows(documents, list(batch.raw), batch.line_numbers.tolist())
     rule = source.mapping.rules.get("customer_id")
     ids = column_of("customer_id", rule, rows, source.bounds, loose=source.is_loose)
     return [value or None for value in ids]

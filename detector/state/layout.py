@@ -78,15 +78,18 @@ REACHED_DAYS = REACHED + N_LEVELS
 KNOWN = REACHED_DAYS + 1  # what flagged days have already said, per detector
 N_BASELINE = KNOWN + N_DETECTORS
 
+# Small numbers from -1, "none", to 30 share columns of a day: days.small_number
+SMALL_BITS, SMALL_PER_COLUMN = 5, 12
+
 # Actors.day, one row per parity of the local day
 DAY, KIND, EVENTS, FIRST_NS, LAST_NS = range(5)
 BINS_LOW, BINS_HIGH, OUT_LOW, OUT_HIGH = range(5, 9)  # 48 quarter hours each
 OUT_EVENTS, OUT_CUSTOMERS = 9, 10
 BEST_BIN, BEST_BRANCH, FIRED, SAID_EVENTS, SAID_RECORDS, SAMPLED = range(11, 17)
 BEST_DRIP, BEST_SPAN, BEST_LEVEL, LEVELS, ACCOUNT_RULE, ACCOUNT_FACT = range(17, 23)
-BEST_STAT = 23  # one per channel; only those that count use it
-LOUDEST = BEST_STAT + N_CHANNELS  # channel behind each detector's surprise
-TODAY_N = LOUDEST + N_DETECTORS  # events with a value, per field
+BEST_STAT = 23  # one small number per channel; only those that count use it
+LOUDEST = BEST_STAT + 2  # channel behind each detector's surprise, small numbers
+TODAY_N = LOUDEST + 1  # events with a value, per field
 TODAY_NEW = TODAY_N + N_FIELDS  # values never seen before, per field
 COUNTS = TODAY_NEW + N_FIELDS
 N_DAY = COUNTS + N_STATS
@@ -108,7 +111,10 @@ N_COUNTS = 13
 
 SUPERSEDED, HAS_VOLUME = 1, 2  # Arena.flags
 
-CHUNK_ROWS = (8, 12, 18, 28, 42, 64, 96, 144, 216, 324, 486, 730, 1096, 1644, 2466, 4096)
+CHUNK_ROWS = (
+    8, 10, 13, 16, 20, 25, 32, 40, 50, 64, 80, 100, 125, 160, 200, 250, 320, 400, 500, 640, 800,
+    1000, 1250, 1600, 2000, 2560, 3200, 4096,
+)  # fmt: skip
 
 
 class Actors(NamedTuple):
@@ -122,7 +128,7 @@ class Actors(NamedTuple):
     ring: I32
     day: I64
     surprise: F64
-    recent: F32  # (slots, N_DRIP, N_RECENT) counts of recent active days, newest first
+    recent: F32  # (slots, N_DRIP or 0, N_RECENT) counts of recent active days, newest first
 
 
 class Arena(NamedTuple):
@@ -137,11 +143,11 @@ class Arena(NamedTuple):
     event: I64
     customer: I64
     records: I32
-    flags: U8
-    event_head: I16
     event_next: I16
-    customer_head: I16
     customer_next: I16
+    event_head: I16
+    customer_head: I16
+    flags: U8
     free: I64  # first free chunk per size class, -1 = none; the next is in ``time_ns``
 
 
@@ -170,7 +176,7 @@ class BranchPairs(NamedTuple):
     closed: I32  # actor's N_CLOSED when last folded
     visits: F32
     size: F32  # mean customers per visit, beyond the first
-    day: I32  # (n, 2) by parity, -1 = none
+    day: I16  # (n, 2) by parity, -1 = none
     today: I32  # (n, 2)
 
 
@@ -181,7 +187,7 @@ class ValuePairs(NamedTuple):
     slot: I32
     closed: I32  # actor's N_CLOSED when last folded
     uses: F32
-    day: I32  # (n, 2) by parity, -1 = none
+    day: I16  # (n, 2) by parity, -1 = none
     today: I32  # (n, 2)
 
 
@@ -196,8 +202,8 @@ class Tables(NamedTuple):
     counts: I64
 
 
-def empty_actors(n_slots: int, n_table: int) -> Actors:
-    """Allocate slots and their hash table, all unused."""
+def empty_actors(n_slots: int, n_table: int, n_drip: int) -> Actors:
+    """Allocate slots and their hash table, all unused; ``n_drip`` is 0 without slow_drip."""
     day = np.zeros((n_slots, 2, N_DAY), dtype=np.int64)
     day[:, :, DAY] = NO_DAY
     return Actors(
@@ -209,44 +215,43 @@ def empty_actors(n_slots: int, n_table: int) -> Actors:
         ring=np.zeros((n_slots, 3, N_RING), dtype=np.int32),
         day=day,
         surprise=np.zeros((n_slots, 2, N_SURPRISE), dtype=np.float64),
-        recent=np.zeros((n_slots, N_DRIP, N_RECENT), dtype=np.float32),
-    )
-
-
-def empty_arena(n_rows: int) -> Arena:
-    """Allocate room for ``n_rows`` recent rows."""
-    return Arena(
-        time_ns=np.zeros(n_rows, dtype=np.int64),
-        event=np.zeros(n_rows, dtype=np.int64),
-        customer=np.zeros(n_rows, dtype=np.int64),
-        records=np.zeros(n_rows, dtype=np.int32),
-        flags=np.zeros(n_rows, dtype=np.uint8),
-        event_head=np.zeros(n_rows, dtype=np.int16),
-        event_next=np.zeros(n_rows, dtype=np.int16),
-        customer_head=np.zeros(n_rows, dtype=np.int16),
-        customer_next=np.zeros(n_rows, dtype=np.int16),
-        free=np.full(len(CHUNK_ROWS), -1, dtype=np.int64),
+        recent=np.zeros((n_slots, n_drip, N_RECENT), dtype=np.float32),
     )
 
 
 # Largest columns first: a cell is then as small as it can be
+_ROW_CELL = [
+    ("time_ns", np.int64), ("event", np.int64), ("customer", np.int64), ("records", np.int32),
+    ("event_next", np.int16), ("customer_next", np.int16),
+]  # fmt: skip
+_BUCKET_CELL = [("event_head", np.int16), ("customer_head", np.int16)]
 _CUSTOMER_CELL = [
     ("key", np.int64), ("seen", np.uint32), ("served", np.uint32), ("slot", np.int32),
     ("last_day", np.int16), ("secret_day", np.int16),
 ]  # fmt: skip
 _BRANCH_CELL = [
-    ("key", np.int64), ("branch", np.int64), ("day", np.int32, 2), ("today", np.int32, 2),
-    ("row", np.int32), ("slot", np.int32), ("closed", np.int32), ("visits", np.float32),
-    ("size", np.float32),
+    ("key", np.int64), ("branch", np.int64), ("today", np.int32, 2), ("row", np.int32),
+    ("slot", np.int32), ("closed", np.int32), ("visits", np.float32), ("size", np.float32),
+    ("day", np.int16, 2),
 ]  # fmt: skip
 _VALUE_CELL = [
-    ("key", np.int64), ("day", np.int32, 2), ("today", np.int32, 2), ("slot", np.int32),
-    ("closed", np.int32), ("uses", np.float32),
+    ("key", np.int64), ("today", np.int32, 2), ("slot", np.int32), ("closed", np.int32),
+    ("uses", np.float32), ("day", np.int16, 2),
 ]  # fmt: skip
+
+
+def empty_arena(n_rows: int) -> Arena:
+    """Allocate room for ``n_rows`` recent rows."""
+    return Arena(
+        **_columns(_ROW_CELL, n_rows),
+        **_columns(_BUCKET_CELL, n_rows),
+        flags=np.zeros(n_rows, dtype=np.uint8),
+        free=np.full(len(CHUNK_ROWS), -1, dtype=np.int64),
+    )
 
 
 def _columns(cell: list[Any], n_table: int) -> dict[str, Any]:
-    """Allocate a pair table cell by cell: what is looked at together shares a cache line."""
+    """Allocate columns cell by cell: what is looked at together shares a cache line."""
     table = np.zeros(n_table, dtype=np.dtype(cell, align=True))
     return {name: table[name] for name, *_ in cell}
 
@@ -270,10 +275,10 @@ def empty_values(n_table: int) -> ValuePairs:
     return ValuePairs(**columns)
 
 
-def empty_tables() -> Tables:
+def empty_tables(*, has_drip: bool) -> Tables:
     """Start with nothing remembered and little memory taken."""
     return Tables(
-        actors=empty_actors(64, 128),
+        actors=empty_actors(64, 192, N_DRIP if has_drip else 0),
         arena=empty_arena(4 * CHUNK_ROWS[-1]),
         customers=empty_customers(1024),
         branches=empty_branches(256),
