@@ -110,9 +110,9 @@ def what_if(result: Result, policy_changes: Mapping[str, Any] | None = None) -> 
         OptionError: a change needs a replay; says which and why.
         PolicyError: a key or a value that no policy may have.
     """
-    flat = dict(_flat(policy_changes or {}))
+    flat = dict(flat_keys(policy_changes or {}))
     threshold = flat.pop("threshold", None)
-    content = _nested({**dict(_flat(result.policy_changes)), **flat})
+    content = nested({**dict(flat_keys(result.policy_changes)), **flat})
     policy = policy_of(content, "policy_changes")
     for name in flat:
         _refuse_replays(name)
@@ -128,16 +128,16 @@ def what_if(result: Result, policy_changes: Mapping[str, Any] | None = None) -> 
     return WhatIf(alerts, what_if(result).alerts if is_changed else alerts, emit_score, policy)
 
 
-def _flat(table: Mapping[str, Any], prefix: str = "") -> Iterator[tuple[str, Any]]:
+def flat_keys(table: Mapping[str, Any], prefix: str = "") -> Iterator[tuple[str, Any]]:
     """Yield dotted keys and values."""
     for key, value in table.items():
         if isinstance(value, Mapping):
-            yield from _flat(value, f"{prefix}{key}.")
+            yield from flat_keys(value, f"{prefix}{key}.")
         else:
             yield f"{prefix}{key}", value
 
 
-def _nested(flat: Mapping[str, Any]) -> dict[str, Any]:
+def nested(flat: Mapping[str, Any]) -> dict[str, Any]:
     """Turn dotted keys into tables."""
     whole: dict[str, Any] = {}
     for name, value in flat.items():
