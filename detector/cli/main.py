@@ -12,6 +12,7 @@ from pathlib import Path
 import click
 
 from detector import __version__
+from detector.cli.dashboards_command import dashboards
 from detector.cli.doctor_command import doctor
 from detector.cli.live import dead_letters, route, run
 from detector.cli.store_commands import store as store_commands
@@ -58,7 +59,7 @@ def cli() -> None:
     """Find staff who look at customer records they have no business with."""
 
 
-for _command in (run, route, dead_letters, doctor, store_commands):
+for _command in (run, route, dead_letters, doctor, store_commands, dashboards):
     cli.add_command(_command)
 
 
