@@ -45,3 +45,7 @@ class SnapshotError(LocatedError):
 
 class StoreError(LocatedError):
     """The alert store cannot be reached, or holds something else."""
+
+
+class FencedError(StoreError):
+    """Another worker has claimed the stream: drop its state, and claim it again to go on."""

@@ -122,11 +122,12 @@ def test_a_store_goes_on_only_with_what_it_was_begun_with(bank: Path, tmp_path: 
 def test_an_older_checkpoint_is_refused(tmp_path: Path) -> None:
     """A worker that was thought dead must not turn time back."""
     store = open_store(f"sqlite:///{tmp_path}/a.db")
-    store.commit(Checkpoint(2, {}), [], [])
+    claim = store.claim("replay", "test")
+    store.commit(claim, Checkpoint(2, {}), [], [])
     with pytest.raises(StoreError, match="refused older 1"):
-        store.commit(Checkpoint(1, {}), [], [])
+        store.commit(claim, Checkpoint(1, {}), [], [])
 
-    held = store.last_checkpoint()
+    held = store.last_checkpoint("replay")
     store.close()
     assert held is not None
     assert held.number == 2

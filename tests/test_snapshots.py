@@ -423,7 +423,8 @@ def test_a_flipped_byte_in_the_database_file_never_raises_anything_else(
         old.unlink()
     store = open_store(f"sqlite:///{folder}/a.db")
     pages = [("a", page, bytes(2_000)) for page in range(8)]
-    store.commit(Checkpoint(1, {"layout": {"a": ["<i8", [2_000]]}}), [], pages)
+    layout = {"a": ["<i8", [2_000]]}
+    store.commit(store.claim("replay", "test"), Checkpoint(1, {"layout": layout}), [], pages)
     store.close()
     content = bytearray((folder / "a.db").read_bytes())
     content[position % len(content)] ^= flip
@@ -431,7 +432,8 @@ def test_a_flipped_byte_in_the_database_file_never_raises_anything_else(
     with suppress(SnapshotError, StoreError):
         store = open_store(f"sqlite:///{folder}/a.db")
         with closing(store):
-            held = store.last_checkpoint()
-            found = b"" if held is None else store.state_content(held.facts["layout"])
+            held = store.last_checkpoint("replay")
+            claim = store.claim("replay", "test")
+            found = b"" if held is None else store.state_content(claim, held.facts["layout"])
 
             assert set(found) <= {0}

@@ -91,7 +91,8 @@ def _fail(text: str, code: int) -> None:
 @click.option("--rejects", type=_FILE, help="Write rows that cannot be used here.")
 @click.option(
     "--store",
-    help="sqlite:///path/file.db; with it a run on files resumes where it stopped.",
+    help="sqlite:///path/file.db or postgresql://user@host/database; with it a run on files "
+    "resumes where it stopped.",
 )
 @_JSON
 def replay(

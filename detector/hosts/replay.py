@@ -26,12 +26,13 @@ from detector.plan import Plan, build_plan
 from detector.policy import load_policy
 from detector.reference import load_reference
 from detector.state.snapshot import VERSION, ChangedPages, arrays_of, layout_of
-from detector.store import Checkpoint, Store, open_store
+from detector.store import Checkpoint, Claim, Store, open_store
 
 __all__ = ["InterruptedRunError", "Progress", "ReplayOptions", "ReplaySummary", "replay"]
 
 _CHECKPOINT_EVERY_S = 5.0
 _SQLITE = "sqlite:///"
+_STREAM = "replay"
 _NOT_KEPT = (
     f"compiled code cannot be kept in {CACHE}: every start compiles for half a minute; "
     "make the folder writable or set XDG_CACHE_HOME"
@@ -84,6 +85,7 @@ class _Run:
     options: ReplayOptions
     identity: dict[str, Any]
     store: Store | None
+    claim: Claim | None
     state: State
     position: Position
     summary: ReplaySummary
@@ -97,7 +99,7 @@ class _Run:
     def save(self) -> None:
         """Commit alerts, state and position; afterwards a kill loses nothing."""
         alerts_bytes, rejects_bytes = self.alerts_file.sync(), self.rejects_file.sync()
-        if self.store is None:
+        if self.store is None or self.claim is None:
             return
         arrays = self.state.arrays()
         self.number += 1
@@ -112,7 +114,9 @@ class _Run:
             "summary": self.summary.to_json(),
         }
         changed = self.pages.since_last(arrays)
-        self.store.commit(Checkpoint(self.number, facts), self.unsaved, changed)
+        newest_ns = self.summary.newest_event_ns if self.summary.events else None
+        checkpoint = Checkpoint(self.number, facts, newest_ns)
+        self.store.commit(self.claim, checkpoint, self.unsaved, changed)
         self.unsaved = []
 
     def close(self) -> None:
@@ -278,15 +282,17 @@ def _load(
     identity: dict[str, Any],
     store: Store | None,
 ) -> _Run:
-    checkpoint = None if store is None else store.last_checkpoint()
+    claim = checkpoint = None
+    if store is not None:
+        _held_of_this_run(options, identity, store.last_checkpoint(_STREAM))  # before it is ours
+        claim = store.claim(_STREAM, f"process {os.getpid()}")
+        checkpoint = store.last_checkpoint(_STREAM)
     state, position, summary, number = new_state(plan), Position(), ReplaySummary(), 0
     alerts_bytes = rejects_bytes = 0
     not_after_ns = not_after_now()
-    if store is not None and checkpoint is not None:
-        _refuse_another_stdin(options)
-        held = _held(options, checkpoint.facts)
-        _same_run(options, held.identity, identity)
-        arrays = arrays_of(held.layout, store.state_content(held.layout))
+    held = _held_of_this_run(options, identity, checkpoint)
+    if store and claim and checkpoint and held:
+        arrays = arrays_of(held.layout, store.state_content(claim, held.layout))
         state = restore_state(plan, arrays, held.meta)
         position, number, summary = held.position, checkpoint.number, held.summary
         summary.resumed_at_line = position.line
@@ -298,6 +304,7 @@ def _load(
         options=options,
         identity=identity,
         store=store,
+        claim=claim,
         state=state,
         position=position,
         summary=summary,
@@ -307,6 +314,18 @@ def _load(
         not_after_ns=not_after_ns,
         pages=ChangedPages(),
     )
+
+
+def _held_of_this_run(
+    options: ReplayOptions, identity: dict[str, Any], checkpoint: Checkpoint | None
+) -> _Held | None:
+    """Take what a checkpoint holds, or refuse that of another run."""
+    if checkpoint is None:
+        return None
+    _refuse_another_stdin(options)
+    held = _held(options, checkpoint.facts)
+    _same_run(options, held.identity, identity)
+    return held
 
 
 @dataclass(frozen=True, slots=True)
@@ -348,7 +367,7 @@ def _restored_alerts(path: Path | None, n_bytes: int, store: Store) -> int:
         return 0
     if path.exists() and path.stat().st_size >= n_bytes > 0:
         return n_bytes
-    content = b"".join(store.alert_lines())
+    content = b"".join(store.alert_lines(_STREAM))
     path.parent.mkdir(parents=True, exist_ok=True)
     path.write_bytes(content)
     return len(content)

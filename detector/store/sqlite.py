@@ -1,48 +1,51 @@
-"""The embedded store: one SQLite file, write-ahead log, one writer."""
+"""The embedded database: one SQLite file, write-ahead log, one writer."""
 
 from __future__ import annotations
 
 import fcntl
-import hashlib
-import json
 import os
 import sqlite3
-from collections.abc import Iterable, Iterator
-from contextlib import contextmanager
-from importlib import resources
+from collections.abc import Callable, Iterable
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
-import zstandard
-
-from detector.alerts import Alert
-from detector.errors import SnapshotError, StoreError
-from detector.state.snapshot import PAGE_BYTES
-from detector.store.base import Checkpoint
+from detector.errors import StoreError
+from detector.store.database import Transaction, Values
+from detector.store.migrations import refuse_newer, scripts
 
 _BUSY_TIMEOUT_S = 30.0
 _DATABASE_PAGE_BYTES = 32_768  # a state page is a long value: 4 KB pages took twice the time
-_PACKING_LEVEL = 1  # a third of the bytes for a quarter of the time to write them
 # sqlite3 cannot even put some messages about a damaged schema into words
 _DAMAGED = (sqlite3.DatabaseError, UnicodeDecodeError)
 
+T = TypeVar("T")
 
-class SqliteStore:
-    """A store in one file (mode 0600), locked for as long as it is open.
+
+class SqliteDatabase:
+    """A database in one file (mode 0600), locked for as long as it is open.
 
     Args:
         path: the database file; created if missing.
+        dialect: which schema it holds, a folder of ``schema``.
 
     Raises:
         StoreError: not a database of ours, of a newer version, or in use.
     """
 
-    def __init__(self, path: Path) -> None:
+    may_repeat = False
+    n_retries = 0
+    now_ms = "cast((julianday('now') - 2440587.5) * 86400000 as integer)"
+    for_update = ""
+
+    def __init__(self, path: Path, dialect: str = "sqlite") -> None:
         self._path = path
+        self.where = f"sqlite:///{path}"
         self._lock = self._locked()
         try:
             os.close(os.open(path, os.O_CREAT | os.O_RDWR, 0o600))
-            self._db = sqlite3.connect(path, timeout=_BUSY_TIMEOUT_S, isolation_level=None)
+            self._db = sqlite3.connect(
+                path, timeout=_BUSY_TIMEOUT_S, isolation_level=None, check_same_thread=False
+            )
         except (sqlite3.DatabaseError, OSError) as error:
             self._lock.close()
             raise self._error(f"cannot be used ({error})", "Name another file") from None
@@ -50,7 +53,7 @@ class SqliteStore:
             self._db.execute(f"pragma page_size = {_DATABASE_PAGE_BYTES}")  # of a new file
             self._db.execute("pragma journal_mode = wal")
             self._db.execute("pragma synchronous = normal")
-            self._migrate()
+            self._migrate(dialect)
         except _DAMAGED as error:
             self.close()
             raise self._error(f"cannot be used ({error})", "Name another file") from None
@@ -75,130 +78,44 @@ class SqliteStore:
         return lock
 
     def _error(self, message: str, hint: str) -> StoreError:
-        return StoreError(message, where=f"sqlite:///{self._path}", hint=hint)
+        return StoreError(message, where=self.where, hint=hint)
 
-    def _migrate(self) -> None:
-        """Bring the schema to this version's; files are numbered and run once."""
-        scripts = sorted(
-            (entry.name, entry.read_text("utf-8"))
-            for entry in resources.files("detector.store").iterdir()
-            if entry.name.endswith(".sql")
-        )
+    def _migrate(self, dialect: str) -> None:
+        """Bring the schema to this version's; each file and its number in one transaction."""
+        known = scripts(dialect)
         (version,) = self._db.execute("pragma user_version").fetchone()
-        if version > len(scripts):
-            hint = "Use the version of the detector that wrote it, or a newer one"
-            raise self._error(f"has schema {version}, this version knows {len(scripts)}", hint)
-        for number, (_, script) in enumerate(scripts[version:], start=version + 1):
+        refuse_newer(version, len(known), self.where)
+        for number, script in enumerate(known[version:], start=version + 1):
             self._db.executescript(f"begin; {script}; pragma user_version = {number}; commit;")
 
-    @contextmanager
-    def _reading(self) -> Iterator[None]:
-        """Name the store when the database file is damaged."""
+    def read(self, work: Callable[[Transaction], T]) -> T:
+        """Run ``work`` on one snapshot of the data."""
+        hint = "Restore a copy, or name a new store and run from the start"
+        return self._run(work, "begin", "read", hint)
+
+    def write(self, work: Callable[[Transaction], T]) -> T:
+        """Run ``work`` in a transaction: all of it happens or nothing."""
+        return self._run(work, "begin immediate", "written", "Check disk space and rights")
+
+    def _run(self, work: Callable[[Transaction], T], begin: str, verb: str, hint: str) -> T:
         try:
-            yield
-        except _DAMAGED as error:
-            hint = "Restore a copy, or name a new store and run from the start"
-            raise self._error(f"cannot be read ({error})", hint) from None
-
-    def last_checkpoint(self) -> Checkpoint | None:
-        """Return the newest checkpoint, None if there is none.
-
-        Raises:
-            SnapshotError: it has changed since it was written.
-        """
-        with self._reading():
-            row = self._db.execute("select number, facts, digest from checkpoint").fetchone()
-        if row is None:
-            return None
-        number, facts, digest = row
-        self._verify("checkpoint", isinstance(facts, str) and digest == _digest(str(number), facts))
-        return Checkpoint(int(number), json.loads(facts))
-
-    def state_content(self, layout: dict[str, Any]) -> bytes:
-        """Return the saved state's bytes, array after array as in ``layout``.
-
-        Raises:
-            SnapshotError: a page has changed since it was written.
-        """
-        query = "select page, content, digest from state_page where name = ? order by page"
-        parts = []
-        with self._reading():
-            for name in layout:
-                for page, content, digest in self._db.execute(query, (name,)):
-                    self._verify(
-                        f"{name}, page {page}", digest == _page_digest(name, page, content)
-                    )
-                    parts.append(self._unpacked(f"{name}, page {page}", content))
-        return b"".join(parts)
-
-    def _unpacked(self, part: str, content: bytes) -> bytes:
-        try:
-            self._verify(part, zstandard.frame_content_size(content) <= PAGE_BYTES)
-            return zstandard.ZstdDecompressor().decompress(content, max_output_size=PAGE_BYTES)
-        except zstandard.ZstdError:
-            self._verify(part, good=False)
-            raise
-
-    def _verify(self, part: str, good: bool) -> None:
-        if not good:
-            where = f"sqlite:///{self._path} ({part})"
-            hint = "Restore a copy, or name a new store and run from the start"
-            raise SnapshotError("has changed since it was written", where=where, hint=hint)
-
-    def commit(
-        self,
-        checkpoint: Checkpoint,
-        alerts: Iterable[Alert],
-        pages: Iterable[tuple[str, int, bytes]],
-    ) -> None:
-        """Save alerts, changed pages and position in one transaction."""
-        db = self._db
-        try:
-            db.execute("begin immediate")
-            self._refuse_older(checkpoint)
-            db.executemany(_UPSERT_ALERT, (_alert_row(alert) for alert in alerts))
-            rows = _page_rows(pages)
-            db.executemany("insert or replace into state_page values (?, ?, ?, ?)", rows)
-            self._drop_surplus(checkpoint.facts.get("layout", {}))
-            facts = json.dumps(checkpoint.facts)
-            db.execute(
-                "insert or replace into checkpoint values (1, ?, ?, ?)",
-                (checkpoint.number, facts, _digest(str(checkpoint.number), facts)),
-            )
-            db.execute("commit")
+            self._db.execute(begin)
+            result = work(_SqliteTransaction(self._db))
+            self._db.execute("commit")
         except _DAMAGED as error:
             self._roll_back()
-            raise self._error(
-                f"cannot be written ({error})", "Check disk space and rights"
-            ) from None
+            raise self._error(f"cannot be {verb} ({error})", hint) from None
         except BaseException:
             self._roll_back()
             raise
+        return result
 
     def _roll_back(self) -> None:
         if self._db.in_transaction:  # SQLite has rolled back itself when the disk is full
             self._db.execute("rollback")
 
-    def _refuse_older(self, checkpoint: Checkpoint) -> None:
-        held = self.last_checkpoint()
-        if held is not None and held.number >= checkpoint.number:
-            what = f"holds checkpoint {held.number}, refused older {checkpoint.number}"
-            raise self._error(what, "Another worker went on; start again from the store")
-
-    def _drop_surplus(self, layout: dict[str, Any]) -> None:
-        """Forget pages beyond the end of an array that has become shorter."""
-        for name, (dtype, shape) in layout.items():
-            n_bytes = int(dtype[2:])
-            for n in shape:
-                n_bytes *= n
-            query = "delete from state_page where name = ? and page >= ?"
-            self._db.execute(query, (name, -(-n_bytes // PAGE_BYTES)))
-
-    def alert_lines(self) -> Iterator[bytes]:
-        """Yield the saved alerts as lines of the alerts file, in order of emission."""
-        with self._reading():
-            for (content,) in self._db.execute("select content from alert order by sequence"):
-                yield content.encode() + b"\n"
+    def lock_arrivals(self, transaction: Transaction) -> None:
+        """Do nothing: there is one writer."""
 
     def close(self) -> None:
         """Let go of file and lock."""
@@ -206,33 +123,12 @@ class SqliteStore:
         self._lock.close()
 
 
-_UPSERT_ALERT = """
-insert into alert (alert_id, version, time, score, severity, detector, user_id, content)
-values (?, ?, ?, ?, ?, ?, ?, ?)
-on conflict (alert_id, version) do update set content = excluded.content
-"""
+class _SqliteTransaction:
+    def __init__(self, db: sqlite3.Connection) -> None:
+        self._db = db
 
+    def rows(self, statement: str, values: Values | None = None) -> list[tuple[Any, ...]]:
+        return self._db.execute(statement, values or {}).fetchall()
 
-def _digest(*parts: str) -> bytes:
-    return hashlib.blake2b("\x1f".join(parts).encode(), digest_size=16).digest()
-
-
-def _page_digest(name: str, page: int, content: bytes) -> bytes:
-    head = f"{name}\x1f{page}\x1f".encode()
-    return hashlib.blake2b(head + content, digest_size=16).digest()
-
-
-def _page_rows(
-    pages: Iterable[tuple[str, int, bytes]],
-) -> Iterator[tuple[str, int, bytes, bytes]]:
-    """Pack and sign pages as they come."""
-    pack = zstandard.ZstdCompressor(level=_PACKING_LEVEL).compress
-    for name, page, content in pages:
-        packed = pack(content)
-        yield name, page, packed, _page_digest(name, page, packed)
-
-
-def _alert_row(alert: Alert) -> tuple[Any, ...]:
-    names = ("alert_id", "version", "time", "score", "severity", "detector", "user_id")
-    text = alert.to_json_line().decode().rstrip("\n")
-    return (*(alert.fields[name] for name in names), text)
+    def each(self, statement: str, values: Iterable[Values]) -> None:
+        self._db.executemany(statement, values)

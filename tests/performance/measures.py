@@ -120,7 +120,8 @@ class Bench:
         store = open_store(f"sqlite:///{path}")
         try:
             with cpu_seconds("checkpoint_s", numbers):
-                store.commit(Checkpoint(1, {}), [], ChangedPages().since_last(state.arrays()))
+                changed = ChangedPages().since_last(state.arrays())
+                store.commit(store.claim("bench", "bench"), Checkpoint(1, {}), [], changed)
         finally:
             store.close()
         numbers["checkpoint_bytes"] = path.stat().st_size
