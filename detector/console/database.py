@@ -14,6 +14,7 @@ from sqlalchemy.pool import QueuePool
 
 from detector.console.tables import console_tables
 from detector.errors import OptionError, StoreError
+from detector.store.address import address_of, is_postgresql
 
 _SQLITE = "sqlite:///"
 _BUSY_TIMEOUT_S = 10.0
@@ -34,8 +35,7 @@ class ConsoleDatabase:
     """
 
     def __init__(self, url: str) -> None:
-        self.where = _without_password(url)
-        self.engine = _engine(url, self.where)
+        self.engine, self.where = _engine(url)
         try:
             console_tables.create_all(self.engine)
             with self.engine.connect() as connection:
@@ -77,30 +77,30 @@ class ConsoleDatabase:
         self.engine.dispose()
 
 
-def _without_password(url: str) -> str:
-    head, _, tail = url.rpartition("@")
-    if not head or "://" not in head:
-        return url
-    scheme, _, login = head.partition("://")
-    return f"{scheme}://{login.split(':', 1)[0]}@{tail}"
-
-
-def _engine(url: str, where: str) -> Engine:
+def _engine(url: str) -> tuple[Engine, str]:
     if url.startswith(_SQLITE) and len(url) > len(_SQLITE):
-        return _sqlite_engine(Path(url.removeprefix(_SQLITE)), where)
-    if url.startswith("postgresql://"):
-        return create_engine(
-            f"postgresql+psycopg{url.removeprefix('postgresql')}",
-            pool_size=_N_CONNECTIONS,
-            pool_pre_ping=True,
-            connect_args={
-                "options": f"-c statement_timeout={_STATEMENT_TIMEOUT_MS}",
-                "connect_timeout": 5,
-            },
-        )
+        return _sqlite_engine(Path(url.removeprefix(_SQLITE)), url), url
+    if is_postgresql(url):
+        address = address_of(url)
+        return _postgresql_engine(address.parameters), address.shown
     kind = url.split(":", 1)[0]
     hint = "Use sqlite:///path/file.db or postgresql://user@host/database"
     raise OptionError(f"stores of kind {kind!r} are unknown", where="--store", hint=hint)
+
+
+def _postgresql_engine(parameters: dict[str, Any]) -> Engine:
+    import psycopg
+
+    limits = {
+        "options": f"-c statement_timeout={_STATEMENT_TIMEOUT_MS}",
+        "connect_timeout": 5,
+    }
+    return create_engine(
+        "postgresql+psycopg://",
+        creator=lambda: psycopg.connect(**{**limits, **parameters}),
+        pool_size=_N_CONNECTIONS,
+        pool_pre_ping=True,
+    )
 
 
 def _sqlite_engine(store: Path, where: str) -> Engine:

@@ -263,6 +263,7 @@ access_event = Table(
     Column("number", Number, primary_key=True),
     Column("event_id", Text, nullable=False),
     Column("user_id", Text, nullable=False),
+    Column("user_role", Text),
     Column("time_ms", Number, nullable=False),
     Column("day", Day, nullable=False),
     Column("quarter", Integer, nullable=False),  # quarter of an hour of the local day
@@ -275,5 +276,5 @@ access_event = Table(
     Column("ticket_id", Text),
     Column("outcome", Text),
     Index("access_event_by_user", "user_id", "day"),
-    Index("access_event_by_id", "event_id"),
+    Index("access_event_by_role", "user_role", "day"),
 )

@@ -1,0 +1,197 @@
+"""The journal for auditors, accounts for administrators, one's own settings."""
+
+from __future__ import annotations
+
+from typing import Annotated, Any
+
+from fastapi import APIRouter, Form, Request
+from fastapi.responses import RedirectResponse, Response
+from sqlalchemy import select, update
+
+from detector.console import journal as journals
+from detector.console import people
+from detector.console.access import AccountKeeper, JournalReader, OwnAccount, SentForm, Visit
+from detector.console.journal_chain import first_break
+from detector.console.passwords import is_acceptable
+from detector.console.people import LANGUAGES, SCOPES, THEMES, NewAccount
+from detector.console.rendering import page, words_for
+from detector.console.roles import Role
+from detector.console.tables import account, journal
+from detector.console.triage_actions import RefusedError
+
+router = APIRouter(include_in_schema=False)
+_ROWS = 100
+_DAY_MS = 86_400_000
+Short = Annotated[str, Form(max_length=200)]
+
+
+@router.get("/journal")
+def read_journal(
+    request: Request,
+    visit: JournalReader,
+    actor: str = "",
+    action: str = "",
+    subject: str = "",
+    before: int = 0,
+    verify: bool = False,
+) -> Response:
+    """Show the journal, newest first; that it was read is an entry of its own."""
+    told = {"actor": actor, "action": action, "subject": subject}
+    visit.console.noted(visit.person.login, "journal.look", **{k: v for k, v in told.items() if v})
+    query = select(journal).order_by(journal.c.number.desc()).limit(_ROWS + 1)
+    for name, value in told.items():
+        if value:
+            query = query.where(journal.c[name].startswith(value, autoescape=True))
+    if before:
+        query = query.where(journal.c.number < before)
+    with visit.console.database.read() as connection:
+        rows = list(connection.execute(query))
+        last, broken = first_break(journals.entries(connection)) if verify else (None, None)
+    following = rows[_ROWS - 1].number if len(rows) > _ROWS else None
+    return page(
+        request,
+        "journal.html",
+        visit,
+        entries=rows[:_ROWS],
+        next_number=following,
+        broken=broken,
+        whole=last.number if last is not None and broken is None else None,
+        **told,
+    )
+
+
+@router.get("/accounts")
+def accounts(request: Request, visit: AccountKeeper) -> Response:
+    """Show all accounts."""
+    return _accounts(request, visit, None)
+
+
+def _accounts(request: Request, visit: Visit, problem: str | None) -> Response:
+    with visit.console.database.read() as connection:
+        everybody = people.everybody(connection)
+    status = 200 if problem is None else 422
+    values = {"accounts": everybody, "roles": list(Role), "problem": problem}
+    return page(request, "accounts.html", visit, status=status, **values)
+
+
+@router.post("/accounts")
+def save_account(
+    request: Request,
+    visit: AccountKeeper,
+    login: Annotated[str, Form(max_length=120, pattern=r"^[\w.@\-]+$")],
+    name: Short,
+    role: Annotated[Role, Form()],
+    branches: Annotated[str, Form(max_length=2_000)] = "",
+    password: Short = "",
+) -> Response:
+    """Make an account, or change one; nobody changes their own."""
+    t = words_for(request, visit)
+    listed = tuple(part.strip() for part in branches.split(",") if part.strip())
+    new = NewAccount(login, name, role, listed or None, password or None)
+    try:
+        keep_account(visit, new)
+    except RefusedError as error:
+        return _accounts(request, visit, t(f"problem.{error.code}"))
+    return RedirectResponse("/accounts", 303)
+
+
+def keep_account(visit: Visit, new: NewAccount) -> None:
+    """Save an account and its entry in the journal together.
+
+    Raises:
+        RefusedError: it is this person's own, or the password is too short.
+    """
+    if new.login == visit.person.login:
+        raise RefusedError("own_account")
+    if new.password is not None and not is_acceptable(new.password):
+        raise RefusedError("password_too_short")
+    console = visit.console
+    with console.database.write() as connection:
+        people.save(connection, new, console.clock_ms())
+        told: dict[str, Any] = {"role": new.role.value, "branches": new.branches}
+        told["password_set"] = new.password is not None
+        console.note(connection, visit.person.login, "account.save", new.login, **told)
+
+
+@router.post("/accounts/{login}/active")
+def set_active(visit: AccountKeeper, login: str, active: Annotated[str, Form(max_length=3)]) -> Response:
+    """Let an account in, or keep it out and end its sessions."""
+    if login != visit.person.login:
+        console, now = visit.console, active == "yes"
+        with console.database.write() as connection:
+            people.set_active(connection, login, active=now)
+            console.note(connection, visit.person.login, "account.active", login, active=now)
+    return RedirectResponse("/accounts", 303)
+
+
+@router.get("/settings")
+def settings(request: Request, visit: OwnAccount) -> Response:
+    """Show one's own settings."""
+    return _settings(request, visit)
+
+
+def _settings(request: Request, visit: Visit, status: int = 200, **said: Any) -> Response:
+    with visit.console.database.read() as connection:
+        tokens = people.tokens_of(connection, visit.person.login)
+    values = {"tokens": tokens, "themes": THEMES, "scopes": list(SCOPES)}
+    empty = {"problem": None, "done": None, "secret": None}
+    return page(request, "settings.html", visit, status=status, **{**values, **empty, **said})
+
+
+@router.post("/settings")
+def save_settings(visit: OwnAccount, language: Short = "", theme: Short = "") -> Response:
+    """Save language and theme."""
+    values = {
+        **({"language": language} if language in LANGUAGES else {}),
+        **({"theme": theme} if theme in THEMES else {}),
+    }
+    if values:
+        mine = account.c.login == visit.person.login
+        with visit.console.database.write() as connection:
+            connection.execute(update(account).where(mine).values(**values))
+    return RedirectResponse("/settings", 303)
+
+
+@router.post("/settings/password")
+def save_password(request: Request, visit: OwnAccount, old: Short, new: Short) -> Response:
+    """Change one's own password; the old one must be known."""
+    console, t = visit.console, words_for(request, visit)
+    login = visit.person.login
+    with console.database.read() as connection:
+        person = people.check_password(connection, login, old)
+    if person is None:
+        return _settings(request, visit, 422, problem=t("sign.wrong"))
+    if not is_acceptable(new):
+        return _settings(request, visit, 422, problem=t("problem.password_too_short"))
+    with console.database.write() as connection:
+        told = NewAccount(login, person.name, person.role, person.branches, new)
+        people.save(connection, told, console.clock_ms())
+        console.note(connection, login, "account.password", login)
+    return _settings(request, visit, done=t("triage.saved"))
+
+
+@router.post("/settings/tokens")
+def make_token(
+    request: Request, visit: OwnAccount, form: SentForm, name: Short, days: Annotated[int, Form(ge=1, le=365)]
+) -> Response:
+    """Make a token; its secret is shown once. No token makes another."""
+    t = words_for(request, visit)
+    scopes = [str(scope) for scope in form.getlist("scopes") if scope in SCOPES]
+    if visit.way == "token" or not scopes:
+        return _settings(request, visit, 422, problem=t("problem.scopes_missing"))
+    console, login, now = visit.console, visit.person.login, visit.console.clock_ms()
+    with console.database.write() as connection:
+        span = (now, now + days * _DAY_MS)
+        token_id, secret = people.make_token(connection, login, name, scopes, span)
+        console.note(connection, login, "token.make", token_id, scopes=scopes, days=days)
+    return _settings(request, visit, secret=secret)
+
+
+@router.post("/settings/tokens/{token_id}/revoke")
+def revoke_token(visit: OwnAccount, token_id: str) -> Response:
+    """End one of one's own tokens."""
+    console, login = visit.console, visit.person.login
+    with console.database.write() as connection:
+        if people.revoke_token(connection, login, token_id, console.clock_ms()):
+            console.note(connection, login, "token.revoke", token_id)
+    return RedirectResponse("/settings", 303)
