@@ -22,6 +22,7 @@ from detector.errors import StoreError
 from detector.store.address import Address
 from detector.store.database import Transaction, Values
 from detector.store.migrations import refuse_newer, scripts
+from detector.store.roles import renew_grants
 
 _OLDEST = 150_000  # 15.0
 _CONNECT_TIMEOUT_S = 10
@@ -91,6 +92,7 @@ class PostgresqlDatabase:
             for number, script in enumerate(known[version:], start=version + 1):
                 db.execute(script)
                 db.execute("insert into schema_version (number) values (%s)", (number,))
+            renew_grants(db)
 
     def _version(self, db: psycopg.Connection[Any], known: list[str]) -> int:
         (exists,) = db.execute("select to_regclass('schema_version') is not null").fetchone() or (
@@ -167,13 +169,13 @@ def _in_psycopg(statement: str) -> str:
     return _NAMED.sub(r"%(\1)s", statement.replace("%", "%%"))
 
 
-def connect(address: Address) -> psycopg.Connection[Any]:
+def connect(address: Address, *, autocommit: bool = True) -> psycopg.Connection[Any]:
     """Open a connection with time limits on everything; libpq finds the password."""
     limits = " ".join(f"-c {name}={value}" for name, value in _TIMEOUTS.items())
     defaults = {"connect_timeout": _CONNECT_TIMEOUT_S, "application_name": "detector"}
     keepalives = {"keepalives_idle": 10, "keepalives_interval": 5, "keepalives_count": 3}
     options = {**defaults, **keepalives, **address.parameters, "options": limits}
-    return psycopg.connect("", autocommit=True, **options)
+    return psycopg.connect("", autocommit=autocommit, **options)
 
 
 def told(error: psycopg.Error) -> str:

@@ -178,7 +178,7 @@ class SqlStore:
         if alerts:
             rows = [row_of(stream, alert) for alert in alerts]
             self._db.lock_arrivals(do)
-            do.each(sql.SAVE_ALERT, rows)
+            do.each(self._timed(sql.SAVE_ALERT), rows)
             do.each(sql.SAVE_EPISODE, rows)
 
     def _timed(self, statement: str) -> str:

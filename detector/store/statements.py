@@ -46,13 +46,14 @@ DROP_PAGES = "delete from state_page where stream = :stream and name = :name and
 
 # An alert that is raised again after a crash keeps its number, and its row if nothing differs.
 SAVE_ALERT = f"""
-insert into alert ({_listed(ALERT_COLUMNS)}) values ({_listed(ALERT_COLUMNS, ":")})
+insert into alert ({_listed(ALERT_COLUMNS)}, arrived_ms)
+values ({_listed(ALERT_COLUMNS, ":")}, {{now_ms}})
 on conflict (alert_id, version, stream) do update
 set {_renewed(ALERT_COLUMNS[3:])} where alert.content <> excluded.content
 """  # noqa: S608  names of columns, none from outside
 SAVE_EPISODE = f"""
-insert into episode ({_listed(EPISODE_COLUMNS)}, arrival, first_arrival, opened_ms)
-select {_listed(EPISODE_COLUMNS, ":")}, arrival, arrival, :time_ms
+insert into episode ({_listed(EPISODE_COLUMNS)}, arrival, first_arrival, opened_ms, arrived_ms)
+select {_listed(EPISODE_COLUMNS, ":")}, arrival, arrival, :time_ms, arrived_ms
 from alert where alert_id = :alert_id and version = :version and stream = :stream
 on conflict (alert_id) do update
 set {_renewed((*EPISODE_COLUMNS[1:], "arrival"))}
