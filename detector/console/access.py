@@ -17,11 +17,11 @@ from fastapi.params import Depends as Dependency
 from starlette.datastructures import FormData
 
 from detector.console import people
-from detector.console.alert_queries import Viewer
 from detector.console.people import Person
 from detector.console.proxy import person_of_proxy
 from detector.console.roles import Right
 from detector.console.service import Console
+from detector.console.viewing import Viewer
 from detector.errors import DetectorError
 
 SAFE_METHODS = frozenset({"GET", "HEAD", "OPTIONS"})
@@ -93,8 +93,8 @@ def recognised(request: Request) -> Visit:
 
 
 def _by_token(console: Console, secret: str) -> Visit:
-    with console.database.read() as connection:
-        person = people.find_token(connection, secret, console.clock_ms())
+    with console.store.reading() as db:
+        person = people.find_token(db, secret, console.clock_ms())
     if person is None:
         raise NotSignedInError("no such token")
     return Visit(console, person, "", "token")
@@ -109,14 +109,14 @@ def _by_proxy(console: Console, request: Request) -> Visit:
 
 def _by_session(console: Console, secret: str) -> Visit:
     now = console.clock_ms()
-    with console.database.read() as connection:
-        found = people.find_session(connection, secret, console.settings, now) if secret else None
+    with console.store.reading() as db:
+        found = people.find_session(db, secret, console.settings, now) if secret else None
     if found is None:
         raise NotSignedInError("no session")
     person, is_due = found
     if is_due:
-        with console.database.write() as connection:
-            people.touch_session(connection, secret, now)
+        with console.store.writing() as db:
+            people.touch_session(db, secret, now)
     return Visit(console, person, secret, "session")
 
 

@@ -5,14 +5,10 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any
 
-import orjson
 from markupsafe import Markup
-from sqlalchemy import Connection, Row, case, select
-
 from detector.console import charts
-from detector.console.alert_queries import Viewer
-from detector.console.tables import alert, episode, triage
 from detector.console.texts import Words
+from detector.store.alert_queries import AlertView
 
 _FACTS = (
     "local_time", "rest_day", "share_of_activity", "share_of_such_days_worked", "branch",
@@ -20,7 +16,6 @@ _FACTS = (
     "rule", "n_days",
 )  # fmt: skip
 _SHARES = frozenset(name for name in _FACTS if "share" in name)
-_N_SIMILAR = 8
 
 
 @dataclass(frozen=True, slots=True)
@@ -143,14 +138,16 @@ def quiet_if(content: dict[str, Any], t: Words) -> list[str]:
     return found
 
 
-def versions(connection: Connection, alert_id: str) -> list[Version]:
-    """Return every version, oldest first, with the detectors that joined in it."""
-    query = select(alert.c.content).where(alert.c.alert_id == alert_id).order_by(alert.c.version)
+def versions(alert: AlertView) -> list[Version]:
+    """Return the versions of the stream that is shown, oldest first, with who joined in each."""
+    stream = next(v["stream"] for v in alert.versions if v["fields"] == alert.fields)
     found, known = [], frozenset[str]()
-    for content in map(orjson.loads, connection.execute(query).scalars()):
-        fired = tuple(content["detectors"])
-        joined = tuple(name for name in fired if name not in known)
-        known |= set(fired)
+    for line in alert.versions:
+        if line["stream"] != stream:
+            continue
+        content = line["fields"]
+        joined = tuple(name for name in content["detectors"] if name not in known)
+        known |= set(content["detectors"])
         found.append(
             Version(
                 content["version"],
@@ -165,31 +162,6 @@ def versions(connection: Connection, alert_id: str) -> list[Version]:
     return found
 
 
-def similar(connection: Connection, viewer: Viewer, row: Row[Any]) -> list[Row[Any]]:
-    """Return earlier alerts of the same person or the same detector: judged ones first."""
-    same_person = episode.c.user_id == row.user_id
-    same_kind = (episode.c.detector == row.detector) & (episode.c.user_role == row.user_role)
-    query = (
-        select(
-            episode,
-            triage.c.status,
-            triage.c.verdict,
-            triage.c.verdict_reason,
-            same_person.label("same_person"),
-        )
-        .select_from(episode.outerjoin(triage, triage.c.alert_id == episode.c.alert_id))
-        .where(
-            viewer.sees(),
-            episode.c.alert_id != row.alert_id,
-            episode.c.day <= row.day,
-            same_person | same_kind,
-        )
-        .order_by(
-            case((triage.c.verdict.is_not(None), 0), else_=1),
-            case((same_person, 0), else_=1),
-            episode.c.day.desc(),
-            episode.c.score.desc(),
-        )
-        .limit(_N_SIMILAR)
-    )
-    return list(connection.execute(query))
+def last_reason(alert: AlertView) -> str:
+    """Return what was said to the newest verdict."""
+    return str(alert.verdicts[-1]["reason"]) if alert.verdicts else ""

@@ -1,88 +1,99 @@
-"""The audit log in the database: every look and act, one entry each, chained."""
+"""The audit log in the store: every look and act, one entry each, chained."""
 
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import orjson
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from cryptography.hazmat.primitives.serialization import load_pem_private_key
-from sqlalchemy import Connection, Row, select
+from sqlalchemy import Connection, select, text
 
-from detector.console.database import ConsoleDatabase
 from detector.console.journal_chain import Entry, anchor, canonical, chained
-from detector.console.tables import journal
 from detector.errors import OptionError
+from detector.store.tables import audit_entry
 
 _ENTRIES_AT_ONCE = 2_000
-_MAX_SUBJECT_LETTERS = 200
+_MAX_THING_LETTERS = 200
+_LOCK = 7_301_551  # any number that nothing else in the database locks
 
 
-def note(
-    database: ConsoleDatabase,
-    connection: Connection,
-    *,
-    at_ms: int,
-    actor: str,
-    action: str,
-    subject: str = "",
-    **detail: Any,
-) -> Entry:
+def add(db: Connection, said: Entry) -> Entry:
     """Add an entry in the transaction of what it tells: neither is saved without the other."""
-    database.one_at_a_time(connection)
-    said = Entry(0, at_ms, actor, action, subject[:_MAX_SUBJECT_LETTERS], detail, "", "")
-    entry = chained(said, _last(connection))
-    connection.execute(
-        journal.insert().values(
+    if db.dialect.name == "postgresql":  # SQLite has one writer anyway
+        db.execute(text("select pg_advisory_xact_lock(:lock)").bindparams(lock=_LOCK))
+    entry = chained(replace(said, thing=said.thing[:_MAX_THING_LETTERS]), _last(db))
+    db.execute(
+        audit_entry.insert().values(
             number=entry.number,
-            at_ms=at_ms,
-            actor=actor,
-            action=action,
-            subject=entry.subject,
-            detail=canonical(detail).decode(),
-            previous=entry.previous,
-            digest=entry.digest,
+            at_ms=entry.at_ms,
+            actor=entry.actor,
+            act=entry.act,
+            object=entry.thing,
+            detail=canonical(entry.detail).decode(),
+            previous=bytes.fromhex(entry.previous),
+            digest=bytes.fromhex(entry.digest),
         )
     )
     return entry
 
 
-def _last(connection: Connection) -> Entry | None:
-    row = connection.execute(select(journal).order_by(journal.c.number.desc()).limit(1)).first()
+def _last(db: Connection) -> Entry | None:
+    newest = select(audit_entry).order_by(audit_entry.c.number.desc()).limit(1)
+    row = db.execute(newest).mappings().first()
     return None if row is None else entry_of(row)
 
 
-def entry_of(row: Row[Any]) -> Entry:
+def entry_of(row: Mapping[str, Any]) -> Entry:
     """Return a row as an entry; what is no JSON any more cannot have the right hash."""
     try:
-        detail = orjson.loads(row.detail)
+        detail = orjson.loads(row["detail"])
     except orjson.JSONDecodeError:
-        detail = {"unreadable": row.detail}
+        detail = {"unreadable": row["detail"]}
     return Entry(
-        row.number,
-        row.at_ms,
-        row.actor,
-        row.action,
-        row.subject,
+        row["number"],
+        row["at_ms"],
+        row["actor"],
+        row["act"],
+        row["object"],
         detail,
-        row.previous,
-        row.digest,
+        bytes(row["previous"]).hex(),
+        bytes(row["digest"]).hex(),
     )
 
 
-def entries(connection: Connection) -> Iterator[Entry]:
+def entries(db: Connection) -> Iterator[Entry]:
     """Yield the whole log from its beginning."""
     number = -1
     while True:
-        query = select(journal).where(journal.c.number > number).order_by(journal.c.number)
-        rows = list(connection.execute(query.limit(_ENTRIES_AT_ONCE)))
+        later = select(audit_entry).where(audit_entry.c.number > number)
+        query = later.order_by(audit_entry.c.number).limit(_ENTRIES_AT_ONCE)
+        rows = list(db.execute(query).mappings())
         yield from (entry_of(row) for row in rows)
         if not rows:
             return
-        number = rows[-1].number
+        number = rows[-1]["number"]
+
+
+def newest(db: Connection, *, before: int, limit: int, **like: str) -> list[Entry]:
+    """Return entries, newest first, whose columns begin with what is asked for."""
+    query = select(audit_entry).order_by(audit_entry.c.number.desc()).limit(limit)
+    for name, beginning in like.items():
+        if beginning:
+            query = query.where(audit_entry.c[name].startswith(beginning, autoescape=True))
+    if before:
+        query = query.where(audit_entry.c.number < before)
+    return [entry_of(row) for row in db.execute(query).mappings()]
+
+
+def about(db: Connection, thing: str) -> list[Entry]:
+    """Return the entries about one thing, oldest first."""
+    query = select(audit_entry).where(audit_entry.c.object == thing)
+    return [entry_of(row) for row in db.execute(query.order_by(audit_entry.c.number)).mappings()]
 
 
 class Anchors:

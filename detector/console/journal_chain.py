@@ -26,8 +26,8 @@ class Entry:
     number: int
     at_ms: int
     actor: str
-    action: str
-    subject: str
+    act: str
+    thing: str
     detail: Mapping[str, Any]
     previous: str
     digest: str
@@ -56,8 +56,8 @@ def digest_of(entry: Entry) -> str:
         "number": entry.number,
         "at_ms": entry.at_ms,
         "actor": entry.actor,
-        "action": entry.action,
-        "subject": entry.subject,
+        "act": entry.act,
+        "thing": entry.thing,
         "detail": dict(entry.detail),
         "previous": entry.previous,
     }

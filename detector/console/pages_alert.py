@@ -3,138 +3,139 @@
 from __future__ import annotations
 
 import re
+from datetime import date
 from typing import Annotated, Any
 
-import orjson
 from fastapi import APIRouter, Form, Request
 from fastapi.responses import RedirectResponse, Response
-from sqlalchemy import Connection, Row, select
+from sqlalchemy import Connection, select
 
 from detector.console import (
-    alert_queries,
+    alert_changes,
     alert_view,
     charts,
     events_behind,
-    questions,
     suppressions,
     triage_actions,
     unmasking,
 )
 from detector.console.access import Reader, SentForm, Suppressor, Triager, UnmaskAsker, Visit
-from detector.console.alert_queries import STATUSES, VERDICTS
+from detector.console.finding import found
+from detector.console.people import person_of
 from detector.console.rendering import page, words_for
-from detector.console.roles import Right, Role, may
+from detector.console.roles import Right
 from detector.console.service import Names, names_for
 from detector.console.suppressions import Scope
-from detector.console.tables import account, unmask
 from detector.console.texts import Words
 from detector.console.triage_actions import Change, ConflictError, RefusedError, Seen
-from detector.errors import DetectorError
+from detector.console.viewing import STATUSES, VERDICTS
+from detector.store.alert_queries import AlertView, similar
+from detector.store.tables import account
 
 router = APIRouter(prefix="/alerts/{alert_id}", include_in_schema=False)
 _SENTENCE = {"en": re.compile(r"(?<=\.) (?=[A-Z])"), "zh": re.compile(r"(?<=。)")}
-_SUPPRESS_BELOW = 6.0
+_SUPPRESS_UP_TO = 6.0
+_N_SIMILAR = 8
 Reason = Annotated[str, Form(max_length=triage_actions.MAX_TEXT_LETTERS)]
 
 
-class NoSuchAlertError(DetectorError):
-    """There is none, or none this person may see: the same answer for both."""
-
-
-def found(connection: Connection, visit: Visit, alert_id: str) -> Row[Any]:
-    """Return an alert.
-
-    Raises:
-        NoSuchAlertError: there is none, or it is of another branch.
-    """
-    row = alert_queries.one(connection, visit.viewer, alert_id)
-    if row is None:
-        raise NoSuchAlertError(alert_id)
-    return row
-
-
-def sentences(content: dict[str, Any], language: str) -> list[str]:
+def sentences(fields: dict[str, Any], language: str) -> list[str]:
     """Return the explanation sentence by sentence."""
-    return [part for part in _SENTENCE[language].split(content["explanation"][language]) if part]
+    return [part for part in _SENTENCE[language].split(fields["explanation"][language]) if part]
 
 
-def sample_events(connection: Connection, row: Row[Any], content: dict[str, Any], names: Names) -> list[dict[str, Any]]:
+def sample_events(
+    db: Connection, visit: Visit, fields: dict[str, Any], names: Names
+) -> list[dict[str, Any]]:
     """Return the stored events among an alert's samples."""
-    events = events_behind.by_ids(connection, row.user_id, content["event_ids"])
+    if not visit.console.has_events:
+        return []
     return [
         {
-            **event._mapping,
-            "customer": names.customer(event.customer_id),
-            "clock": f"{event.quarter // 4:02d}:{event.time_ms // 60_000 % 60:02d}",
+            **event,
+            "customer": names.customer(event["customer_id"]),
+            "clock": f"{event['quarter'] // 4:02d}:{event['time_ms'] // 60_000 % 60:02d}",
         }
-        for event in events
+        for event in events_behind.by_ids(db, fields["user_id"], fields["event_ids"])
     ]
 
 
 @router.get("")
 def show(request: Request, visit: Reader, alert_id: str) -> Response:
     """Show an alert; that it was looked at goes into the journal."""
-    console, t = visit.console, words_for(request, visit)
-    with console.database.write() as connection:
-        row = found(connection, visit, alert_id)
+    console, login, t = visit.console, visit.person.login, words_for(request, visit)
+    with console.store.writing() as db:
+        alert = found(db, visit, alert_id)
         if visit.person.may(Right.TRIAGE):
-            triage_actions.look(connection, alert_id, console.clock_ms())
-        entry = console.note(connection, visit.person.login, "alert.look", alert_id)
+            triage_actions.look(db, Seen(alert, 0, login, console.clock_ms()))
+        entry = console.note(db, login, "alert.look", alert_id)
     console.anchor(entry)
-    with console.database.read() as connection:
-        names = names_for(console, connection, visit.person)
-        values = _shown(connection, visit, row, names, t) | _panel(connection, visit, row, names)
+    with console.store.reading() as db:
+        names = names_for(console, db, visit.person)
+        values = _shown(db, visit, alert, names, t) | _panel(db, visit, alert, names)
     return page(request, "alert.html", visit, **values)
 
 
-def _shown(connection: Connection, visit: Visit, row: Row[Any], names: Names, t: Words) -> dict[str, Any]:
-    content = orjson.loads(row.content)
+def _shown(
+    db: Connection, visit: Visit, alert: AlertView, names: Names, t: Words
+) -> dict[str, Any]:
+    fields, policy = alert.fields, visit.console.policy
     other = "en" if t.language == "zh" else "zh"
-    heat = events_behind.hours_of_days(connection, row.user_id, row.day)
-    has_heat = any(sum(counts) for _, counts, _ in heat)
-    policy = visit.console.policy
-    similar = alert_view.similar(connection, visit.viewer, row)
+    before = similar(db, fields["alert_id"], visit.person.branches, _N_SIMILAR)
     return {
-        "content": content,
-        "sentences": sentences(content, t.language),
-        "other_sentence": content["explanation"][other],
-        "comparisons": alert_view.comparisons(content, t),
-        "contributions": alert_view.contributions(content, t),
-        "quiet_if": alert_view.quiet_if(content, t),
-        "versions": alert_view.versions(connection, row.alert_id),
-        "similar": [{**s._mapping, "staff": names.staff(s.user_id)} for s in similar],
-        "events": sample_events(connection, row, content, names),
-        "events_stored": events_behind.are_stored(connection),
-        "heat": has_heat and charts.hours_of_days(heat, t("alert.hours_label"), t("alert.hours_cell")),
-        "heat_days": [day for day, _, _ in heat],
+        "sentences": sentences(fields, t.language),
+        "other_sentence": fields["explanation"][other],
+        "comparisons": alert_view.comparisons(fields, t),
+        "contributions": alert_view.contributions(fields, t),
+        "quiet_if": alert_view.quiet_if(fields, t),
+        "versions": alert_view.versions(alert),
+        "similar": [{**s, "staff": names.staff(s["user_id"])} for s in before],
+        "events": sample_events(db, visit, fields, names),
+        "events_stored": visit.console.has_events,
+        "heat": _heat(db, visit, fields, t),
         "runbooks": [
-            (name, {key: texts[t.language] for key, texts in policy.detectors[name].texts.items()})
-            for name in content["detectors"]
+            (name, {key: text[t.language] for key, text in policy.detectors[name].texts.items()})
+            for name in fields["detectors"]
             if name in policy.detectors
         ],
     }
 
 
+def _heat(db: Connection, visit: Visit, fields: dict[str, Any], t: Words) -> Any:
+    """Return (picture, days) of the person's hours in the two weeks up to the alert's day."""
+    if not visit.console.has_events:
+        return None
+    day = date.fromisoformat(fields["time"][:10])
+    rows = events_behind.hours_of_days(db, fields["user_id"], day)
+    told = [(t.day(when), counts, marked) for when, counts, marked in rows]
+    picture = charts.hours_of_days(told, t("alert.hours_label"), t("alert.hours_cell"))
+    return picture, [when.isoformat()[5:] for when, _, _ in rows]
+
+
 def _panel(
-    connection: Connection, visit: Visit, row: Row[Any], names: Names, **said: Any
+    db: Connection, visit: Visit, alert: AlertView, names: Names, **said: Any
 ) -> dict[str, Any]:
     """Return what the side of the page shows: triage, talk, questions, suppression, identity."""
-    mine = (unmask.c.asked_by == visit.person.login, unmask.c.user_id == row.user_id)
-    waits = select(unmask.c.number).where(*mine, unmask.c.decided_ms.is_(None))
-    rules = suppressions.for_person(connection, row.user_id, visit.viewer.now_ms)
+    fields, viewer = alert.fields, visit.viewer
+    ref = names.pseudonyms.staff(fields["user_id"])
+    mentions = triage_actions.mentions_of(db, fields["alert_id"])
     return {
-        "row": row,
-        "staff": names.staff(row.user_id),
-        "ref": names.pseudonyms.staff(row.user_id),
-        "known": names.knows(row.user_id),
+        "alert": fields,
+        "triage": alert.triage,
+        "reason": alert_view.last_reason(alert),
+        "judged_version": alert.verdicts[-1]["alert_version"] if alert.verdicts else None,
+        "staff": names.staff(fields["user_id"]),
+        "ref": ref,
+        "known": names.knows(fields["user_id"]),
         "statuses": STATUSES,
         "verdicts": VERDICTS,
-        "colleagues": _colleagues(connection, row),
-        "comments": triage_actions.comments(connection, row.alert_id),
-        "questions": questions.of_alert(connection, row.alert_id),
-        "rules": [rule for rule in rules if rule.detector in {None, row.detector}],
-        "below": _SUPPRESS_BELOW,
-        "unmask_waits": connection.execute(waits).first() is not None,
+        "colleagues": _colleagues(db, fields),
+        "comments": [{**c, "mentions": mentions.get(c["number"], [])} for c in alert.comments],
+        "questions": alert.justifications,
+        "rules": suppressions.covering(db, viewer, fields),
+        "hidden_by": alert.suppressions,
+        "up_to": _SUPPRESS_UP_TO,
+        "unmask_waits": unmasking.waits(db, viewer, ref),
         "preview": None,
         "problem": None,
         "done": None,
@@ -143,29 +144,38 @@ def _panel(
     }
 
 
-def _colleagues(connection: Connection, row: Row[Any]) -> list[tuple[str, str]]:
+def _colleagues(db: Connection, fields: dict[str, Any]) -> list[tuple[str, str]]:
     """Return the people an alert can be given to: who may triage, and sees its branch."""
-    people = connection.execute(select(account).where(account.c.active).order_by(account.c.name))
+    let_in = select(account).where(account.c.is_disabled.is_(False))
+    rows = db.execute(let_in.order_by(account.c.display_name)).mappings().all()
+    people = [person_of(db, row) for row in rows]
     return [
         (person.login, person.name)
         for person in people
-        if may(Role(person.role), Right.TRIAGE)
-        and (person.branches is None or row.user_branch in person.branches)
+        if person.may(Right.TRIAGE)
+        and (person.branches is None or fields["user_branch"] in person.branches)
     ]
 
 
-def panel(request: Request, visit: Visit, alert_id: str, status: int = 200, **said: Any) -> Response:
+def panel(request: Request, visit: Visit, alert_id: str, status: int, **said: Any) -> Response:
     """Return the side of the page after a change; without htmx, the whole page again."""
-    if request.headers.get("hx-request") != "true" and status == 200 and "link" not in said:
+    is_part = request.headers.get("hx-request") == "true"
+    if not is_part and status == 200 and "link" not in said:
         return RedirectResponse(f"/alerts/{alert_id}", 303)
-    with visit.console.database.read() as connection:
-        row = found(connection, visit, alert_id)
-        names = names_for(visit.console, connection, visit.person)
-        values = _panel(connection, visit, row, names, **said)
-        if request.headers.get("hx-request") != "true":
-            values |= _shown(connection, visit, row, names, words_for(request, visit))
-            return page(request, "alert.html", visit, status=status, **values)
-    return page(request, "triage.html", visit, status=status, **values)
+    with visit.console.store.reading() as db:
+        alert = found(db, visit, alert_id)
+        names = names_for(visit.console, db, visit.person)
+        values = _panel(db, visit, alert, names, **said)
+        if not is_part:
+            values |= _shown(db, visit, alert, names, words_for(request, visit))
+    name = "triage.html" if is_part else "alert.html"
+    return page(request, name, visit, status=status, **values)
+
+
+def refused(request: Request, visit: Visit, alert_id: str, error: RefusedError) -> Response:
+    """Return the side of the page with what is wrong."""
+    problem = words_for(request, visit)(f"problem.{error.code}")
+    return panel(request, visit, alert_id, 422, problem=problem)
 
 
 @router.post("/triage")
@@ -173,143 +183,107 @@ def change(
     request: Request,
     visit: Triager,
     alert_id: str,
-    revision: Annotated[int, Form(ge=0)],
-    status: Annotated[str | None, Form(max_length=20)] = None,
-    assignee: Annotated[str, Form(max_length=120)] = "",
-    verdict: Annotated[str | None, Form(max_length=20)] = None,
-    reason: Reason = "",
-    do: Annotated[str, Form(max_length=20)] = "",
+    form: SentForm,
+    row_version: Annotated[int, Form(ge=0)],
 ) -> Response:
-    """Change status, assignee or verdict; a change on an old revision is refused and told."""
+    """Change status, assignee or verdict; a change on an old row version is refused and told."""
     t = words_for(request, visit)
-    wanted = {
-        "assign": Change(assignee=assignee),
-        "take": Change(assignee=visit.person.login),
-        "judge": Change(verdict=verdict or "none", reason=reason),
-        "reopen": Change(verdict=""),
-    }.get(do, Change(status=status))
     try:
-        save_change(visit, alert_id, revision, wanted)
+        alert_changes.save_change(visit, alert_id, row_version, _wanted(visit, form))
     except ConflictError:
         return panel(request, visit, alert_id, 409, problem=t("problem.conflict"))
     except RefusedError as error:
-        return panel(request, visit, alert_id, 422, problem=t(f"problem.{error.code}"))
-    return panel(request, visit, alert_id, done=t("triage.saved"))
+        return refused(request, visit, alert_id, error)
+    return panel(request, visit, alert_id, 200, done=t("triage.saved"))
 
 
-def save_change(visit: Visit, alert_id: str, revision: int, wanted: Change) -> dict[str, Any]:
-    """Save a change and its entry in the journal together.
-
-    Raises:
-        NoSuchAlertError, ConflictError, RefusedError: nothing is saved.
-    """
-    console, login = visit.console, visit.person.login
-    with console.database.write() as connection:
-        row = found(connection, visit, alert_id)
-        seen = Seen(row, revision, login, console.clock_ms())
-        told = triage_actions.apply(connection, seen, wanted)
-        entry = console.note(connection, login, "alert.triage", alert_id, **told)
-    console.anchor(entry)
-    return told
+def _wanted(visit: Visit, form: SentForm) -> Change:
+    """Return the change that the pressed button means."""
+    sent = {name: str(value) for name, value in form.items()}
+    button = sent.get("do", "")
+    if button == "assign":
+        return Change(assignee=sent.get("assignee", ""))
+    if button == "take":
+        return Change(assignee=visit.person.login)
+    if button == "judge":
+        return Change(verdict=sent.get("verdict", ""), reason=sent.get("reason", ""))
+    return Change(status=sent.get("status", ""))
 
 
 @router.post("/comments")
 def comment(request: Request, visit: Triager, alert_id: str, text: Reason) -> Response:
     """Add a comment."""
-    t = words_for(request, visit)
     try:
-        save_comment(visit, alert_id, text)
+        alert_changes.save_comment(visit, alert_id, text)
     except RefusedError as error:
-        return panel(request, visit, alert_id, 422, problem=t(f"problem.{error.code}"))
-    return panel(request, visit, alert_id)
-
-
-def save_comment(visit: Visit, alert_id: str, text: str) -> list[str]:
-    """Save a comment; returns whom it mentions."""
-    console, login = visit.console, visit.person.login
-    with console.database.write() as connection:
-        found(connection, visit, alert_id)
-        mentions = triage_actions.say(connection, alert_id, login, text, console.clock_ms())
-        entry = console.note(connection, login, "alert.comment", alert_id, mentions=mentions)
-    console.anchor(entry)
-    return mentions
+        return refused(request, visit, alert_id, error)
+    return panel(request, visit, alert_id, 200)
 
 
 @router.post("/questions")
 def ask(request: Request, visit: Triager, alert_id: str, question: Reason) -> Response:
     """Make a link by which the employee can answer; it is shown once."""
-    console, login = visit.console, visit.person.login
     try:
-        with console.database.write() as connection:
-            found(connection, visit, alert_id)
-            secret = questions.ask(connection, visit.viewer, alert_id, question)
-            console.note(connection, login, "alert.ask", alert_id)
+        secret = alert_changes.save_question(visit, alert_id, question)
     except RefusedError as error:
-        t = words_for(request, visit)
-        return panel(request, visit, alert_id, 422, problem=t(f"problem.{error.code}"))
-    base = str(console.settings.public_url or request.base_url).rstrip("/")
-    return panel(request, visit, alert_id, link=f"{base}/answer/{secret}")
+        return refused(request, visit, alert_id, error)
+    base = str(visit.console.settings.public_url or request.base_url).rstrip("/")
+    return panel(request, visit, alert_id, 200, link=f"{base}/answer/{secret}")
 
 
-def scope_of(row: Row[Any], form: Any) -> Scope:
-    """Return the scope that the form's ticks mean for an alert."""
+def scope_of(fields: dict[str, Any], sent: Any) -> Scope:
+    """Return the scope that the form's ticks mean for an alert.
+
+    Raises:
+        RefusedError: its score is no number from 0 to 40.
+    """
     try:
-        below = float(form.get("below_score") or _SUPPRESS_BELOW)
+        max_score = float(sent.get("max_score") or _SUPPRESS_UP_TO)
     except ValueError:
         raise RefusedError("score_out_of_range") from None
-    if not 0 < below <= 40:
+    if not 0 < max_score <= 40:
         raise RefusedError("score_out_of_range")
     return Scope(
-        detector=row.detector if form.get("by_detector") else None,
-        user_id=row.user_id if form.get("by_person") else None,
-        user_role=row.user_role if form.get("by_role") else None,
-        user_branch=row.user_branch if form.get("by_branch") else None,
-        below_score=below,
+        detector=fields["detector"] if sent.get("by_detector") else None,
+        user_id=fields["user_id"] if sent.get("by_person") else None,
+        user_role=fields["user_role"] if sent.get("by_role") else None,
+        user_branch=fields["user_branch"] if sent.get("by_branch") else None,
+        max_score=max_score,
     )
 
 
 @router.get("/suppressions/preview")
 def preview(request: Request, visit: Suppressor, alert_id: str) -> Response:
     """Tell what a suppression would have hidden, before it can be saved."""
-    with visit.console.database.read() as connection:
-        row = found(connection, visit, alert_id)
-        scope = scope_of(row, request.query_params)
-        told = suppressions.preview(connection, visit.viewer, scope)
+    try:
+        with visit.console.store.reading() as db:
+            scope = scope_of(found(db, visit, alert_id).fields, request.query_params)
+            told = suppressions.preview(db, visit.viewer, scope)
+    except RefusedError as error:
+        return refused(request, visit, alert_id, error)
     return page(request, "preview.html", visit, preview=told)
 
 
 @router.post("/suppressions")
 def suppress(request: Request, visit: Suppressor, alert_id: str, form: SentForm) -> Response:
     """Save a suppression."""
-    days = str(form.get("days", ""))
-    console, login, t = visit.console, visit.person.login, words_for(request, visit)
+    days, reason = str(form.get("days", "")), str(form.get("reason", ""))
     try:
-        with console.database.write() as connection:
-            row = found(connection, visit, alert_id)
-            told = suppressions.save(
-                connection,
-                visit.viewer,
-                scope_of(row, form),
-                str(form.get("reason", "")),
-                int(days) if days.isdigit() else 0,
-            )
-            told["user_id"] = told["user_id"] and console.pseudonyms.staff(told["user_id"])
-            console.note(connection, login, "suppression.save", alert_id, **told)
+        with visit.console.store.reading() as db:
+            scope = scope_of(found(db, visit, alert_id).fields, form)
+        n_days = int(days) if days.isdigit() and len(days) < 5 else 0
+        alert_changes.save_suppression(visit, alert_id, scope, reason, n_days)
     except RefusedError as error:
-        return panel(request, visit, alert_id, 422, problem=t(f"problem.{error.code}"))
+        return refused(request, visit, alert_id, error)
     return RedirectResponse("/suppressions", 303)
 
 
 @router.post("/unmask")
 def ask_unmask(request: Request, visit: UnmaskAsker, alert_id: str, reason: Reason) -> Response:
     """Ask a second person to let this one see who it is."""
-    console, login, t = visit.console, visit.person.login, words_for(request, visit)
     try:
-        with console.database.write() as connection:
-            row = found(connection, visit, alert_id)
-            number = unmasking.ask(connection, visit.viewer, row, reason)
-            staff = console.pseudonyms.staff(row.user_id)
-            console.note(connection, login, "identity.ask", staff, number=number, alert=alert_id)
+        alert_changes.ask_unmask(visit, alert_id, reason)
     except RefusedError as error:
-        return panel(request, visit, alert_id, 422, problem=t(f"problem.{error.code}"))
-    return panel(request, visit, alert_id, done=t("identity.sent"))
+        return refused(request, visit, alert_id, error)
+    done = words_for(request, visit)("identity.sent")
+    return panel(request, visit, alert_id, 200, done=done)

@@ -17,11 +17,12 @@ from detector.console.access import (
     cookie_name,
     csrf_token,
 )
+from detector.console.attempts import Attempts
 from detector.console.people import LANGUAGES
 from detector.console.rendering import LANGUAGE_COOKIE, page, words_for
 from detector.console.service import Console
-from detector.console.tables import account
 from detector.console.triage_actions import MAX_TEXT_LETTERS, RefusedError
+from detector.store.tables import account
 
 router = APIRouter(include_in_schema=False)
 _DOOR = "detector_door"
@@ -82,30 +83,30 @@ def sign_in(
     """Let somebody in; too many failures bar login and address for a while."""
     check_door(request, csrf)
     console, now = console_of(request), console_of(request).clock_ms()
+    attempts: Attempts = request.app.state.attempts
     address = request.client.host if request.client is not None else "unknown"
-    keys = (f"login:{login.lower()}", f"address:{address}")
-    with console.database.read() as connection:
-        barred = people.is_barred(connection, keys, console.settings, now)
-        person = None if barred else people.check_password(connection, login, password)
+    with console.store.reading() as db:
+        barred = attempts.is_barred(address, now) or people.is_locked(db, login, now)
+        person = None if barred else people.check_password(db, login, password)
     if person is None:
-        return _refused(request, keys, barred=barred, to=local(next))
-    with console.database.write() as connection:
-        secret = people.begin_session(connection, person.login, console.settings, now)
-        console.note(connection, person.login, "session.begin", person.login, way="password")
+        attempts.note(address, now)
+        return _refused(request, login, barred=barred, to=local(next))
+    with console.store.writing() as db:
+        secret = people.begin_session(db, person.login, console.settings, now)
+        console.note(db, person.login, "session.begin", person.login, way="password")
     answer = RedirectResponse(local(next), 303)
     set_session(answer, console, secret)
     return answer
 
 
-def _refused(request: Request, keys: tuple[str, str], *, barred: bool, to: str) -> Response:
+def _refused(request: Request, login: str, *, barred: bool, to: str) -> Response:
     console, t = console_of(request), words_for(request, None)
-    with console.database.write() as connection:
-        if not barred:
-            people.note_failure(connection, keys, console.settings, console.clock_ms())
+    if not barred:
+        with console.store.writing() as db:
+            people.note_failure(db, login, console.settings, console.clock_ms())
             # A login that nobody has may be a password typed into the wrong field: not kept.
-            login = keys[0].removeprefix("login:")
-            known = people.find(connection, login) is not None
-            console.note(connection, login if known else "?", "session.refused")
+            who = login if people.exists(db, login) else "?"
+            console.note(db, who, "session.refused")
     text = t("sign.barred" if barred else "sign.wrong")
     oidc = console.settings.oidc is not None
     status = 429 if barred else 401
@@ -128,9 +129,9 @@ def set_session(answer: Response, console: Console, secret: str) -> None:
 def sign_out(visit: OwnAccount) -> Response:
     """End the session."""
     console = visit.console
-    with console.database.write() as connection:
-        people.end_session(connection, visit.secret)
-        console.note(connection, visit.person.login, "session.end", visit.person.login)
+    with console.store.writing() as db:
+        people.end_session(db, visit.secret)
+        console.note(db, visit.person.login, "session.end", visit.person.login)
     answer = RedirectResponse("/sign-in", 303)
     answer.delete_cookie(cookie_name(console), path="/", secure=console.settings.secure_cookies)
     return answer
@@ -144,8 +145,8 @@ def language(
 ) -> Response:
     """Change the language of the account, and go on where one was."""
     if language in LANGUAGES:
-        mine = account.c.login == visit.person.login
-        with visit.console.database.write() as connection:
+        mine = account.c.name == visit.person.login
+        with visit.console.store.writing() as db:
             connection.execute(update(account).where(mine).values(language=language))
     return RedirectResponse(local(back), 303)
 
@@ -154,8 +155,8 @@ def language(
 def asked(request: Request, secret: str) -> Response:
     """Show the employee what is asked; the link is the key, nothing else is told."""
     console, t = console_of(request), words_for(request, None)
-    with console.database.read() as connection:
-        found = questions.find(connection, secret, console.clock_ms())
+    with console.store.reading() as db:
+        found = questions.find(db, secret, console.clock_ms())
     if found is None:
         values = {"title": t("answer.over"), "text": t("answer.over_text")}
         return page(request, "message.html", None, status=404, **values)
@@ -173,13 +174,13 @@ def answered(
     check_door(request, csrf)
     console, t = console_of(request), words_for(request, None)
     try:
-        with console.database.write() as connection:
-            kept = questions.answer(connection, secret, answer, console.clock_ms())
+        with console.store.writing() as db:
+            kept = questions.answer(db, secret, answer, console.clock_ms())
             if kept is not None:
-                console.note(connection, "employee", "alert.answer", kept.alert_id)
+                console.note(db, "employee", "alert.answer", kept["alert_id"])
     except RefusedError as error:
-        with console.database.read() as connection:
-            found = questions.find(connection, secret, console.clock_ms())
+        with console.store.reading() as db:
+            found = questions.find(db, secret, console.clock_ms())
         if found is not None:
             problem = t(f"problem.{error.code}")
             return with_door(request, "answer.html", 422, asked=found, problem=problem)

@@ -6,22 +6,22 @@ from typing import Annotated, Any
 
 from fastapi import APIRouter, Form, Request
 from fastapi.responses import RedirectResponse, Response
-from sqlalchemy import select, update
+from sqlalchemy import update
 
-from detector.console import journal as journals
-from detector.console import people
+from detector.console import journal, people
 from detector.console.access import AccountKeeper, JournalReader, OwnAccount, SentForm, Visit
 from detector.console.journal_chain import first_break
 from detector.console.passwords import is_acceptable
-from detector.console.people import LANGUAGES, SCOPES, THEMES, NewAccount
-from detector.console.rendering import page, words_for
+from detector.console.people import LANGUAGES, SCOPES, NewAccount
+from detector.console.rendering import THEME_COOKIE, THEMES, page, words_for
 from detector.console.roles import Role
-from detector.console.tables import account, journal
 from detector.console.triage_actions import RefusedError
+from detector.store.tables import account
 
 router = APIRouter(include_in_schema=False)
 _ROWS = 100
 _DAY_MS = 86_400_000
+_YEAR_S = 31_536_000
 Short = Annotated[str, Form(max_length=200)]
 
 
@@ -30,23 +30,17 @@ def read_journal(
     request: Request,
     visit: JournalReader,
     actor: str = "",
-    action: str = "",
-    subject: str = "",
+    act: str = "",
+    thing: str = "",
     before: int = 0,
     verify: bool = False,
 ) -> Response:
     """Show the journal, newest first; that it was read is an entry of its own."""
-    told = {"actor": actor, "action": action, "subject": subject}
+    told = {"actor": actor, "act": act, "object": thing}
     visit.console.noted(visit.person.login, "journal.look", **{k: v for k, v in told.items() if v})
-    query = select(journal).order_by(journal.c.number.desc()).limit(_ROWS + 1)
-    for name, value in told.items():
-        if value:
-            query = query.where(journal.c[name].startswith(value, autoescape=True))
-    if before:
-        query = query.where(journal.c.number < before)
-    with visit.console.database.read() as connection:
-        rows = list(connection.execute(query))
-        last, broken = first_break(journals.entries(connection)) if verify else (None, None)
+    with visit.console.store.reading() as db:
+        rows = journal.newest(db, before=before, limit=_ROWS + 1, **told)
+        last, broken = first_break(journal.entries(db)) if verify else (None, None)
     following = rows[_ROWS - 1].number if len(rows) > _ROWS else None
     return page(
         request,
@@ -56,7 +50,7 @@ def read_journal(
         next_number=following,
         broken=broken,
         whole=last.number if last is not None and broken is None else None,
-        **told,
+        asked={"actor": actor, "act": act, "thing": thing},
     )
 
 
@@ -67,7 +61,7 @@ def accounts(request: Request, visit: AccountKeeper) -> Response:
 
 
 def _accounts(request: Request, visit: Visit, problem: str | None) -> Response:
-    with visit.console.database.read() as connection:
+    with visit.console.store.reading() as db:
         everybody = people.everybody(connection)
     status = 200 if problem is None else 422
     values = {"accounts": everybody, "roles": list(Role), "problem": problem}
@@ -86,7 +80,7 @@ def save_account(
 ) -> Response:
     """Make an account, or change one; nobody changes their own."""
     t = words_for(request, visit)
-    listed = tuple(part.strip() for part in branches.split(",") if part.strip())
+    listed = frozenset(part.strip() for part in branches.split(",") if part.strip())
     new = NewAccount(login, name, role, listed or None, password or None)
     try:
         keep_account(visit, new)
@@ -106,11 +100,11 @@ def keep_account(visit: Visit, new: NewAccount) -> None:
     if new.password is not None and not is_acceptable(new.password):
         raise RefusedError("password_too_short")
     console = visit.console
-    with console.database.write() as connection:
-        people.save(connection, new, console.clock_ms())
-        told: dict[str, Any] = {"role": new.role.value, "branches": new.branches}
+    with console.store.writing() as db:
+        people.save(db, new, console.clock_ms())
+        told: dict[str, Any] = {"role": new.role.value, "branches": new.branches and sorted(new.branches)}
         told["password_set"] = new.password is not None
-        console.note(connection, visit.person.login, "account.save", new.login, **told)
+        console.note(db, visit.person.login, "account.save", new.login, **told)
 
 
 @router.post("/accounts/{login}/active")
@@ -118,9 +112,9 @@ def set_active(visit: AccountKeeper, login: str, active: Annotated[str, Form(max
     """Let an account in, or keep it out and end its sessions."""
     if login != visit.person.login:
         console, now = visit.console, active == "yes"
-        with console.database.write() as connection:
-            people.set_active(connection, login, active=now)
-            console.note(connection, visit.person.login, "account.active", login, active=now)
+        with console.store.writing() as db:
+            people.set_active(db, login, active=now)
+            console.note(db, visit.person.login, "account.active", login, active=now)
     return RedirectResponse("/accounts", 303)
 
 
@@ -131,8 +125,8 @@ def settings(request: Request, visit: OwnAccount) -> Response:
 
 
 def _settings(request: Request, visit: Visit, status: int = 200, **said: Any) -> Response:
-    with visit.console.database.read() as connection:
-        tokens = people.tokens_of(connection, visit.person.login)
+    with visit.console.store.reading() as db:
+        tokens = people.tokens_of(db, visit.person.login)
     values = {"tokens": tokens, "themes": THEMES, "scopes": list(SCOPES)}
     empty = {"problem": None, "done": None, "secret": None}
     return page(request, "settings.html", visit, status=status, **{**values, **empty, **said})
@@ -140,16 +134,16 @@ def _settings(request: Request, visit: Visit, status: int = 200, **said: Any) ->
 
 @router.post("/settings")
 def save_settings(visit: OwnAccount, language: Short = "", theme: Short = "") -> Response:
-    """Save language and theme."""
-    values = {
-        **({"language": language} if language in LANGUAGES else {}),
-        **({"theme": theme} if theme in THEMES else {}),
-    }
-    if values:
-        mine = account.c.login == visit.person.login
-        with visit.console.database.write() as connection:
-            connection.execute(update(account).where(mine).values(**values))
-    return RedirectResponse("/settings", 303)
+    """Save the account's language and this browser's theme."""
+    answer = RedirectResponse("/settings", 303)
+    if language in LANGUAGES:
+        mine = account.c.name == visit.person.login
+        with visit.console.store.writing() as db:
+            db.execute(update(account).where(mine).values(language=language))
+    if theme in THEMES:
+        secure = visit.console.settings.secure_cookies
+        answer.set_cookie(THEME_COOKIE, theme, _YEAR_S, samesite="lax", secure=secure)
+    return answer
 
 
 @router.post("/settings/password")
@@ -157,16 +151,16 @@ def save_password(request: Request, visit: OwnAccount, old: Short, new: Short) -
     """Change one's own password; the old one must be known."""
     console, t = visit.console, words_for(request, visit)
     login = visit.person.login
-    with console.database.read() as connection:
-        person = people.check_password(connection, login, old)
+    with console.store.reading() as db:
+        person = people.check_password(db, login, old)
     if person is None:
         return _settings(request, visit, 422, problem=t("sign.wrong"))
     if not is_acceptable(new):
         return _settings(request, visit, 422, problem=t("problem.password_too_short"))
-    with console.database.write() as connection:
+    with console.store.writing() as db:
         told = NewAccount(login, person.name, person.role, person.branches, new)
-        people.save(connection, told, console.clock_ms())
-        console.note(connection, login, "account.password", login)
+        people.save(db, told, console.clock_ms())
+        console.note(db, login, "account.password", login)
     return _settings(request, visit, done=t("triage.saved"))
 
 
@@ -180,18 +174,18 @@ def make_token(
     if visit.way == "token" or not scopes:
         return _settings(request, visit, 422, problem=t("problem.scopes_missing"))
     console, login, now = visit.console, visit.person.login, visit.console.clock_ms()
-    with console.database.write() as connection:
+    with console.store.writing() as db:
         span = (now, now + days * _DAY_MS)
-        token_id, secret = people.make_token(connection, login, name, scopes, span)
-        console.note(connection, login, "token.make", token_id, scopes=scopes, days=days)
+        number, secret = people.make_token(db, login, name, scopes, span)
+        console.note(db, login, "token.make", str(number), scopes=scopes, days=days)
     return _settings(request, visit, secret=secret)
 
 
-@router.post("/settings/tokens/{token_id}/revoke")
-def revoke_token(visit: OwnAccount, token_id: str) -> Response:
+@router.post("/settings/tokens/{number}/revoke")
+def revoke_token(visit: OwnAccount, number: int) -> Response:
     """End one of one's own tokens."""
     console, login = visit.console, visit.person.login
-    with console.database.write() as connection:
-        if people.revoke_token(connection, login, token_id, console.clock_ms()):
-            console.note(connection, login, "token.revoke", token_id)
+    with console.store.writing() as db:
+        if people.revoke_token(db, login, number, console.clock_ms()):
+            console.note(db, login, "token.revoke", str(number))
     return RedirectResponse("/settings", 303)

@@ -2,15 +2,15 @@
 
 from __future__ import annotations
 
+from datetime import date
 from typing import Annotated, Any
 
-import orjson
 from fastapi import APIRouter, Form, Request
 from fastapi.responses import RedirectResponse, Response
-from sqlalchemy import Connection, select
+from sqlalchemy import Connection
 
 from detector.console import (
-    alert_queries,
+    alert_changes,
     charts,
     employee_view,
     events_behind,
@@ -18,69 +18,92 @@ from detector.console import (
     queue_query,
     suppressions,
     unmasking,
+    viewing,
 )
-from detector.console.access import ForbiddenError, OwnAccount, Reader, Suppressor, UnmaskDecider, Visit
-from detector.console.alert_queries import VERDICTS, Filters
-from detector.console.pages_alert import NoSuchAlertError
+from detector.console.access import (
+    ForbiddenError,
+    OwnAccount,
+    Reader,
+    Suppressor,
+    UnmaskDecider,
+    Visit,
+)
+from detector.console.finding import NoSuchAlertError, found
 from detector.console.rendering import page, words_for
 from detector.console.roles import Right
-from detector.console.service import names_for
-from detector.console.tables import alert
+from detector.console.service import Names, names_for
 from detector.console.texts import Words
 from detector.console.triage_actions import RefusedError
+from detector.store.people import Ledger, ledger
+from detector.store.queries import count_alerts, list_alerts
 
 router = APIRouter(include_in_schema=False)
+_PARTS = 12
 
 
 @router.get("/employees/{ref}")
 def employee(request: Request, visit: Reader, ref: str) -> Response:
     """Show a person by pseudonym, so that no address ever holds an id."""
     console, t = visit.console, words_for(request, visit)
-    with console.database.read() as connection:
-        user_id = queue_query.person_behind(connection, console.pseudonyms, visit.viewer, ref)
+    with console.store.reading() as db:
+        names = names_for(console, db, visit.person)
+        user_id = queue_query.person_behind(db, console.pseudonyms, visit.viewer, ref)
         if user_id is None:
-            raise NoSuchAlertError(ref)
-        names = names_for(console, connection, visit.person)
-        alerts = employee_view.alerts_of(connection, visit.viewer, user_id)
-        today = alert_queries.newest_day(connection, visit.viewer) or alerts[0].day
-        values = _behind(connection, user_id, alerts[0], today, t)
+            raise NoSuchAlertError("no such person")
+        values = _person(db, visit, user_id, names, t)
     console.noted(visit.person.login, "employee.look", console.pseudonyms.staff(user_id))
-    risk = employee_view.risk_of(alerts, today)
-    highest = max((part.points for part in risk.parts), default=1.0)
-    return page(
-        request,
-        "employee.html",
-        visit,
-        staff=names.staff(user_id),
-        role=alerts[0].user_role,
-        branch=alerts[0].user_branch,
-        alerts=alerts,
-        risk=risk,
-        half_life=int(employee_view.HALF_LIFE_DAYS),
-        parts=[(part, charts.bar(part.points / highest, "fired", "")) for part in risk.parts[:12]],
-        trend=charts.trend(risk.trend, t("employee.trend_label", points=t.score(risk.points))),
-        **values,
-    )
+    return page(request, "employee.html", visit, **values)
+
+
+def _person(
+    db: Connection, visit: Visit, user_id: str, names: Names, t: Words
+) -> dict[str, Any]:
+    viewer = visit.viewer
+    today = viewing.newest_day(db, viewer) or date.min
+    kept = ledger(db, user_id, today, viewer.branches)
+    newest = list_alerts(db, viewer.filter(users=(user_id,), is_hidden=None), "time", limit=1)
+    row = newest.rows[0]
+    values = employee_view.trend(kept, today)
+    return {
+        "staff": names.staff(user_id),
+        "role": row["user_role"],
+        "branch": row["user_branch"],
+        "alerts": kept.rows,
+        "risk": kept.risk,
+        "by_detector": sorted(kept.parts.items(), key=lambda part: -part[1]),
+        "parts": _parts(kept, today),
+        "trend": charts.trend(values, t("employee.trend_label", points=t.score(kept.risk))),
+        **_behind(db, visit, user_id, row, today, t),
+    }
+
+
+def _parts(kept: Ledger, today: date) -> list[tuple[dict[str, Any], float, Any]]:
+    """Return (alert, points today, bar), most points first."""
+    said = sorted(((row, employee_view.points(row, today)) for row in kept.rows), key=lambda p: -p[1])
+    highest = max((points for _, points in said), default=0.0) or 1.0
+    return [
+        (row, points, charts.bar(points / highest, "fired", ""))
+        for row, points in said[:_PARTS]
+        if points > 0
+    ]
 
 
 def _behind(
-    connection: Connection, user_id: str, newest: Any, today: str, t: Words
+    db: Connection, visit: Visit, user_id: str, row: dict[str, Any], today: date, t: Words
 ) -> dict[str, Any]:
     """Return what is known beyond alerts: from stored events, else from the newest alert."""
-    if not events_behind.are_stored(connection):
-        line = select(alert.c.content).where(alert.c.arrival == newest.arrival)
-        evidence = orjson.loads(connection.execute(line).scalar_one())["evidence"]
-        told = events_behind.Ledger(30, evidence.get("n_customers_30d", 0), evidence.get("n_records_30d"), None, None, None)
+    if not visit.console.has_events:
+        evidence = found(db, visit, row["alert_id"]).fields["evidence"]
+        told = events_behind.Ledger(30, evidence.get("n_customers_30d", 0))
         return {"ledgers": [told], "hours": None, "branches": []}
-    hours = events_behind.hours_before(connection, user_id, today)
+    hours = events_behind.hours_before(db, user_id, today)
     titles = [f"{hour:02d}:00 · {t.number(n)}" for hour, n in enumerate(hours)]
     return {
         "ledgers": [
-            events_behind.ledger(connection, user_id, newest.user_role, today, days)
-            for days in (30, 90)
+            events_behind.ledger(db, user_id, row["user_role"], today, days) for days in (30, 90)
         ],
         "hours": charts.columns(hours, titles, t("employee.hours")),
-        "branches": events_behind.branches_of(connection, user_id, today),
+        "branches": events_behind.branches_of(db, user_id, today),
     }
 
 
@@ -88,46 +111,40 @@ def _behind(
 def overview(request: Request, visit: Reader) -> Response:
     """Show the last 30 days."""
     t = words_for(request, visit)
-    with visit.console.database.read() as connection:
-        found = overview_view.overview(connection, visit.viewer)
+    with visit.console.store.reading() as db:
+        told = overview_view.overview(db, visit.viewer)
+    names = [name for name in told.detectors]
     return page(
         request,
         "overview.html",
         visit,
-        o=found,
+        o=told,
         days=overview_view.DAYS,
-        verdicts=VERDICTS,
         level=charts.level,
-        highest=max((n for _, counts in found.by_branch for n in counts), default=1) or 1,
-        stacks=charts.stacks(found.days, found.detectors, t("overview.per_day")),
+        highest=max((n for _, counts in told.by_branch for n in counts), default=1) or 1,
+        stacks=charts.stacks(
+            [(t.day(day), counts) for day, counts in told.days], names, t("overview.per_day")
+        ),
     )
 
 
 @router.get("/suppressions")
 def rules(request: Request, visit: Reader) -> Response:
     """Show the rules that touch what this person may see."""
-    with visit.console.database.read() as connection:
-        viewer = visit.viewer
-        names = names_for(visit.console, connection, visit.person)
-        found = [
-            {
-                **rule._mapping,
-                "staff": rule.user_id and names.staff(rule.user_id),
-                "in_force": rule.ended_ms is None and rule.expires_ms > viewer.now_ms,
-            }
-            for rule in suppressions.listed(connection, viewer)
+    with visit.console.store.reading() as db:
+        viewer, names = visit.viewer, names_for(visit.console, db, visit.person)
+        told = [
+            {**rule, "staff": rule["user_id"] and names.staff(rule["user_id"])}
+            for rule in suppressions.listed(db, viewer)
         ]
-        n_hidden = alert_queries.count(connection, viewer, Filters(view="suppressed"))
-    return page(request, "suppressions.html", visit, rules=found, n_hidden=n_hidden)
+        n_hidden = count_alerts(db, viewer.filter(is_hidden=True))
+    return page(request, "suppressions.html", visit, rules=told, n_hidden=n_hidden)
 
 
 @router.post("/suppressions/{number}/end")
 def end_rule(visit: Suppressor, number: int) -> Response:
-    """End a rule; what it hid comes back."""
-    with visit.console.database.write() as connection:
-        if suppressions.end(connection, visit.viewer, number):
-            login = visit.person.login
-            visit.console.note(connection, login, "suppression.end", str(number))
+    """End a rule; what arrives from now on is shown again."""
+    alert_changes.end_suppression(visit, number)
     return RedirectResponse("/suppressions", 303)
 
 
@@ -138,22 +155,22 @@ def requests(request: Request, visit: OwnAccount) -> Response:
 
 
 def _identities(request: Request, visit: Visit, problem: str | None = None) -> Response:
-    if not (visit.person.may(Right.ASK_UNMASK) or visit.person.may(Right.DECIDE_UNMASK)):
-        raise ForbiddenError(Right.ASK_UNMASK.value)
     decides = visit.person.may(Right.DECIDE_UNMASK)
-    with visit.console.database.read() as connection:
-        names = names_for(visit.console, connection, visit.person)
-        found = [
+    if not (decides or visit.person.may(Right.ASK_UNMASK)):
+        raise ForbiddenError(Right.ASK_UNMASK.value)
+    viewer, mine = visit.viewer, visit.person.login
+    with visit.console.store.reading() as db:
+        told = [
             {
-                **asked._mapping,
-                "staff": names.staff(asked.user_id),
-                "may_decide": decides and asked.asked_by != visit.person.login,
+                **asked,
+                "is_over": asked["expires_ms"] <= viewer.now_ms,
+                "may_decide": decides and asked["asked_by"] != mine,
             }
-            for asked in unmasking.listed(connection, visit.viewer)
-            if decides or asked.asked_by == visit.person.login
+            for asked in unmasking.listed(db, viewer)
+            if decides or asked["asked_by"] == mine
         ]
     status = 200 if problem is None else 422
-    return page(request, "identities.html", visit, status=status, requests=found, problem=problem)
+    return page(request, "identities.html", visit, status=status, requests=told, problem=problem)
 
 
 @router.post("/identities/{number}")
@@ -162,25 +179,7 @@ def decide(
 ) -> Response:
     """Grant or refuse; nobody decides their own request."""
     try:
-        decide_unmask(visit, number, granted=granted == "yes")
+        alert_changes.decide_unmask(visit, number, granted=granted == "yes")
     except RefusedError as error:
         return _identities(request, visit, words_for(request, visit)(f"problem.{error.code}"))
     return RedirectResponse("/identities", 303)
-
-
-def decide_unmask(visit: Visit, number: int, *, granted: bool) -> None:
-    """Save a decision and its entry in the journal together.
-
-    Raises:
-        RefusedError: it cannot be decided by this person.
-    """
-    console, login = visit.console, visit.person.login
-    lasts_ms = int(console.settings.unmask_lasts.total_seconds() * 1000)
-    with console.database.write() as connection:
-        asked = unmasking.decide(
-            connection, visit.viewer, number, granted=granted, lasts_ms=lasts_ms
-        )
-        staff = console.pseudonyms.staff(asked.user_id)
-        told = {"number": number, "asked_by": asked.asked_by, "granted": granted}
-        entry = console.note(connection, login, "identity.decide", staff, **told)
-    console.anchor(entry)

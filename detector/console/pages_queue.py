@@ -10,21 +10,24 @@ from typing import Annotated, Any
 import orjson
 from fastapi import APIRouter, Form, Request
 from fastapi.responses import RedirectResponse, Response
-from sqlalchemy import Connection, Row, delete, func, insert, select
-from sqlalchemy.exc import IntegrityError
+from sqlalchemy import Connection, delete, insert, or_, select
 
-from detector.console import alert_queries, queue_query, triage_actions
+from detector.console import queue_query, viewing
 from detector.console.access import Exporter, Reader, SentForm, Triager, Visit
-from detector.console.alert_queries import SORTS, VERDICTS, VIEWS, Filters
+from detector.console.alert_changes import save_change
+from detector.console.finding import NoSuchAlertError
 from detector.console.rendering import page, words_for
 from detector.console.service import Names, names_for
-from detector.console.tables import episode, saved_view
-from detector.console.triage_actions import Change, ConflictError, RefusedError, Seen
+from detector.console.triage_actions import Change, ConflictError
+from detector.console.viewing import SORTS, VERDICTS, VIEWS
+from detector.store.alert_queries import last_arrival
+from detector.store.queries import list_alerts
+from detector.store.tables import saved_view
 
 router = APIRouter(include_in_schema=False)
-ROWS = 50
-_CSV_ROWS = 10_000
+_MOST_COUNTED = 100_000
 _MOST_AT_ONCE = 200
+_CSV_ROWS = 10_000
 _FORMULA = ("=", "+", "-", "@", "\t", "\r")
 
 
@@ -32,37 +35,35 @@ _FORMULA = ("=", "+", "-", "@", "\t", "\r")
 def queue(request: Request, visit: Reader) -> Response:
     """Show the queue; htmx asks for the same page and takes the list out of it."""
     viewer, asked = visit.viewer, request.query_params
-    sort = queue_query.sort_of(asked)
-    with visit.console.database.read() as connection:
-        names = names_for(visit.console, connection, visit.person)
-        filters = queue_query.filters_of(connection, names, viewer, asked)
-        found = alert_queries.page(
-            connection, viewer, filters, sort=sort, cursor=asked.get("cursor", ""), limit=ROWS
-        )
+    view = queue_query.view_of(asked)
+    sort = queue_query.sort_of(asked, view)
+    language = words_for(request, visit).language
+    with visit.console.store.reading() as db:
+        names = names_for(visit.console, db, visit.person)
+        which = queue_query.filters_of(db, names, viewer, asked)
+        cursor = asked.get("cursor") or None
+        found = viewing.listed(db, viewer, view, which, sort=sort, cursor=cursor)
         values = {
-            "filters": filters,
-            "rows": [shown(row, names, visit, request) for row in found.rows],
-            "counts": {
-                view: alert_queries.count(connection, viewer, Filters(view=view))
-                for view in VIEWS
-            },
-            "choices": _choices(connection, visit, filters),
-            "saved_views": _views(connection, visit.person.login),
-            "day": alert_queries.newest_day(connection, viewer),
-            "arrival": newest_arrival(connection),
+            "rows": [shown(row, names, language) for row in found.rows],
+            "counts": viewing.counts(db, viewer, _MOST_COUNTED),
+            "choices": _choices(db, visit, asked),
+            "saved_views": _views(db, visit.person.login),
+            "day": viewing.newest_day(db, viewer),
+            "arrival": last_arrival(db),
         }
     following = found.next_cursor
     return page(
         request,
         "queue.html",
         visit,
+        view=view,
         views=VIEWS,
         sorts=SORTS,
         sort=sort,
         budget=viewer.budget,
         verdicts=VERDICTS,
-        q=asked.get("q", ""),
-        employee=asked.get("employee", ""),
+        asked={name: asked.get(name, "") for name in queue_query.KNOWN},
+        failed=asked.get("failed", "")[:5],
         n_filters=queue_query.n_filters(asked),
         this_query=queue_query.query_of(asked, cursor=""),
         next_query=following and queue_query.query_of(asked, cursor=following),
@@ -70,55 +71,47 @@ def queue(request: Request, visit: Reader) -> Response:
     )
 
 
-def newest_arrival(connection: Connection) -> int:
-    """Return the number of the last alert line that came in."""
-    newest = connection.execute(select(func.max(episode.c.arrival))).scalar()
-    return int(newest or 0)
-
-
-def shown(row: Row[Any], names: Names, visit: Visit, request: Request) -> dict[str, Any]:
+def shown(row: dict[str, Any], names: Names, language: str) -> dict[str, Any]:
     """Return what a row of the queue shows."""
-    content = orjson.loads(row.content)
-    words = words_for(request, visit)
+    content = orjson.loads(row["content"])
     return {
-        **row._mapping,
+        **row,
         "detectors": content["detectors"],
         "time": content["time"],
-        "staff": names.staff(row.user_id),
-        "ref": names.pseudonyms.staff(row.user_id),
-        "sentence": content["explanation"][words.language],
+        "staff": names.staff(row["user_id"]),
+        "ref": names.pseudonyms.staff(row["user_id"]),
+        "sentence": content["explanation"][language],
     }
 
 
-def _choices(connection: Connection, visit: Visit, filters: Filters) -> list[Any]:
-    sections = {"branch": "branch", "role": "job"}
+def _choices(db: Connection, visit: Visit, asked: Any) -> list[tuple[str, list[str], str, str]]:
+    sections = {"role": "job"}
     return [
-        (name, values, getattr(filters, name), sections.get(name, name))
-        for name, values in queue_query.choices(connection, visit.viewer).items()
+        (name, values, asked.get(name, ""), sections.get(name, name))
+        for name, values in queue_query.choices(db, visit.viewer).items()
     ]
 
 
-def _views(connection: Connection, login: str) -> list[Row[Any]]:
-    query = select(saved_view).where(saved_view.c.owner == login).order_by(saved_view.c.name)
-    return list(connection.execute(query))
+def _views(db: Connection, login: str) -> list[dict[str, Any]]:
+    mine = or_(saved_view.c.owner == login, saved_view.c.is_shared.is_(True))
+    rows = db.execute(select(saved_view).where(mine).order_by(saved_view.c.name)).mappings()
+    return [{**row, "query": orjson.loads(row["query"])} for row in rows]
 
 
 @router.post("/views")
 def save_view(
     visit: Triager,
-    name: Annotated[str, Form(max_length=80)],
+    name: Annotated[str, Form(max_length=80, min_length=1)],
     query: Annotated[str, Form(max_length=2_000)],
+    is_shared: Annotated[bool, Form()] = False,
 ) -> Response:
     """Keep the present filters under a name; the same name again replaces them."""
     owner = visit.person.login
-    with visit.console.database.write() as connection:
-        mine = (saved_view.c.owner == owner, saved_view.c.name == name)
-        connection.execute(delete(saved_view).where(*mine))
-        try:
-            connection.execute(insert(saved_view).values(owner=owner, name=name, query=query))
-        except IntegrityError:
-            raise RefusedError("name_taken") from None
-        visit.console.note(connection, owner, "view.save", name)
+    with visit.console.store.writing() as db:
+        db.execute(delete(saved_view).where(saved_view.c.owner == owner, saved_view.c.name == name))
+        values = {"owner": owner, "name": name, "is_shared": is_shared}
+        db.execute(insert(saved_view).values(query=orjson.dumps(query).decode(), **values))
+        visit.console.note(db, owner, "view.save", name, shared=is_shared)
     return RedirectResponse(f"/?{query}", 303)
 
 
@@ -129,12 +122,10 @@ def bulk(request: Request, visit: Triager, form: SentForm) -> Response:
     change = _bulk_change(visit, {name: str(value) for name, value in form.items()})
     failed = 0
     for text in chosen:
-        alert_id, _, revision = text.partition(":")
-        failed += not _changed(visit, alert_id, int(revision) if revision.isdigit() else -1, change)
-    back = request.headers.get("referer", "/")
-    separator = "&" if "?" in back else "?"
-    path = back if back.startswith(str(request.base_url)) else "/"
-    return RedirectResponse(f"{path}{separator}failed={failed}" if failed else path, 303)
+        alert_id, _, row_version = text.partition(":")
+        failed += not _changed(visit, alert_id, row_version, change)
+    query = str(form.get("query", ""))[:2_000]
+    return RedirectResponse(f"/?{query}" + (f"&failed={failed}" if failed else ""), 303)
 
 
 def _bulk_change(visit: Visit, form: dict[str, str]) -> Change:
@@ -142,21 +133,14 @@ def _bulk_change(visit: Visit, form: dict[str, str]) -> Change:
     if act == "mine":
         return Change(assignee=visit.person.login)
     if act == "verdict":
-        return Change(verdict=form.get("verdict") or "none", reason=form.get("reason"))
+        return Change(verdict=form.get("verdict", ""), reason=form.get("reason", ""))
     return Change(status=act)
 
 
-def _changed(visit: Visit, alert_id: str, revision: int, change: Change) -> bool:
-    console, login = visit.console, visit.person.login
+def _changed(visit: Visit, alert_id: str, row_version: str, change: Change) -> bool:
     try:
-        with console.database.write() as connection:
-            row = alert_queries.one(connection, visit.viewer, alert_id)
-            if row is None:
-                return False
-            seen = Seen(row, revision, login, console.clock_ms())
-            told = triage_actions.apply(connection, seen, change)
-            console.note(connection, login, "alert.triage", alert_id, bulk=True, **told)
-    except ConflictError:
+        save_change(visit, alert_id, int(row_version) if row_version.isdigit() else -1, change)
+    except (ConflictError, NoSuchAlertError):
         return False
     return True
 
@@ -165,15 +149,28 @@ def _changed(visit: Visit, alert_id: str, revision: int, change: Change) -> bool
 def as_csv(request: Request, visit: Exporter) -> Response:
     """Return the filtered list as CSV in which no cell can be a formula."""
     viewer, asked = visit.viewer, request.query_params
-    with visit.console.database.read() as connection:
-        names = names_for(visit.console, connection, visit.person)
-        filters = queue_query.filters_of(connection, names, viewer, asked)
-        sort = queue_query.sort_of(asked)
-        found = alert_queries.page(connection, viewer, filters, sort=sort, cursor="", limit=_CSV_ROWS)
-        rows = [shown(row, names, visit, request) for row in found.rows]
-    visit.console.noted(visit.person.login, "queue.export", queue_query.query_of(asked), n=len(rows))
+    view = queue_query.view_of(asked)
+    language = words_for(request, visit).language
+    with visit.console.store.reading() as db:
+        names = names_for(visit.console, db, visit.person)
+        which = queue_query.filters_of(db, names, viewer, asked)
+        rows = [shown(row, names, language) for row in _all_of(db, viewer, view, which)]
+    visit.console.noted(visit.person.login, "queue.export", view, n=len(rows))
     head = {"Content-Disposition": 'attachment; filename="alerts.csv"'}
     return Response(csv_of(rows), media_type="text/csv; charset=utf-8", headers=head)
+
+
+def _all_of(
+    db: Connection, viewer: viewing.Viewer, view: str, which: Any
+) -> list[dict[str, Any]]:
+    """Return a view's alerts, page after page, at most 10,000."""
+    found = viewing.listed(db, viewer, view, which, sort="score", cursor=None)
+    rows = list(found.rows)
+    narrowed = viewing.in_view(viewer, view, which, viewing.newest_day(db, viewer))
+    while found.next_cursor is not None and len(rows) < _CSV_ROWS:
+        found = list_alerts(db, narrowed, "score", found.next_cursor, limit=500)
+        rows += found.rows
+    return rows
 
 
 _COLUMNS = (
@@ -197,5 +194,5 @@ def csv_of(rows: Iterable[dict[str, Any]]) -> str:
 
 
 def _inert(value: Any) -> Any:
-    text = value if isinstance(value, str) else None
-    return f"'{text}" if text is not None and text.startswith(_FORMULA) else value
+    is_formula = isinstance(value, str) and value.startswith(_FORMULA)
+    return f"'{value}" if is_formula else value

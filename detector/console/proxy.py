@@ -30,20 +30,25 @@ def person_of_proxy(console: Console, request: Request) -> Person | None:
     role = role_of(_listed(request.headers.get(headers.groups_header)), headers.roles)
     if not login or role is None:
         return None
-    branches = tuple(_listed(request.headers.get(headers.branches_header))) or None
+    branches = frozenset(_listed(request.headers.get(headers.branches_header))) or None
     return known(console, NewAccount(login[:120], login[:120], role, branches))
 
 
 def known(console: Console, told: NewAccount) -> Person | None:
-    """Return the account of somebody signed in elsewhere; made or changed as that place says."""
-    with console.database.read() as connection:
-        held = people.find(connection, told.login)
+    """Return the account of somebody signed in elsewhere, made or changed as that place says.
+
+    None for an account that was kept out here: no other place lets it in again.
+    """
+    with console.store.reading() as db:
+        held, is_there = people.find(db, told.login), people.exists(db, told.login)
+    if held is None and is_there:
+        return None
     if held is not None and (held.role, held.branches) == (told.role, told.branches):
         return held
-    with console.database.write() as connection:
-        people.save(connection, told, console.clock_ms())
-        console.note(connection, told.login, "account.told", told.login, role=told.role.value)
-        return people.find(connection, told.login)
+    with console.store.writing() as db:
+        people.save(db, told, console.clock_ms())
+        console.note(db, told.login, "account.told", told.login, role=told.role.value)
+        return people.find(db, told.login)
 
 
 def _listed(header: str | None) -> list[str]:

@@ -5,17 +5,18 @@ from __future__ import annotations
 import secrets
 from typing import Any
 
-from sqlalchemy import Connection, Row, insert, select, update
+from sqlalchemy import Connection, insert, select, update
 
-from detector.console.alert_queries import Viewer
 from detector.console.people import digest
-from detector.console.tables import episode, justification
-from detector.console.triage_actions import MAX_TEXT_LETTERS, RefusedError
+from detector.console.triage_actions import words_of
+from detector.console.viewing import Viewer
+from detector.store.tables import episode, justification
 
 ANSWER_WITHIN_DAYS = 7
+_j = justification.c
 
 
-def ask(connection: Connection, viewer: Viewer, alert_id: str, question: str) -> str:
+def ask(db: Connection, viewer: Viewer, alert_id: str, question: str) -> str:
     """Ask about an alert.
 
     Returns:
@@ -24,48 +25,40 @@ def ask(connection: Connection, viewer: Viewer, alert_id: str, question: str) ->
     Raises:
         RefusedError: the question is empty.
     """
-    words = question.strip()[:MAX_TEXT_LETTERS]
-    if not words:
-        raise RefusedError("text_missing")
-    secret = secrets.token_urlsafe(24)
+    words, secret = words_of(question), secrets.token_urlsafe(24)
     until = viewer.now_ms + ANSWER_WITHIN_DAYS * 86_400_000
-    values = {"request_id": secrets.token_hex(6), "alert_id": alert_id, "digest": digest(secret)}
-    said = {"asked_by": viewer.login, "question": words}
+    about = {"alert_id": alert_id, "asked_by": viewer.login, "question": words}
     times = {"asked_ms": viewer.now_ms, "expires_ms": until}
-    connection.execute(insert(justification).values(**values, **said, **times))
+    db.execute(insert(justification).values(token_digest=digest(secret), **about, **times))
     return secret
 
 
-def find(connection: Connection, secret: str, now_ms: int) -> Row[Any] | None:
+def find(db: Connection, secret: str, now_ms: int) -> dict[str, Any] | None:
     """Return what an employee was asked and about which day; None if the link is over."""
     query = (
-        select(justification, episode.c.day, episode.c.n_customers, episode.c.n_records)
-        .join(episode, episode.c.alert_id == justification.c.alert_id)
-        .where(justification.c.digest == digest(secret), justification.c.expires_ms > now_ms)
-    )
-    return connection.execute(query).one_or_none()
+        select(
+            _j.alert_id, _j.question, _j.answer, _j.answered_ms,
+            episode.c.day, episode.c.n_customers, episode.c.n_records,
+        )
+        .join(episode, episode.c.alert_id == _j.alert_id)
+        .where(_j.token_digest == digest(secret), _j.expires_ms > now_ms)
+    )  # fmt: skip
+    row = db.execute(query).mappings().one_or_none()
+    return None if row is None else dict(row)
 
 
-def answer(connection: Connection, secret: str, text: str, now_ms: int) -> Row[Any] | None:
-    """Keep an answer; the first one stands. Returns the request, None if it is over or answered.
+def answer(db: Connection, secret: str, text: str, now_ms: int) -> dict[str, Any] | None:
+    """Keep an answer; the first one stands. None if the link is over or answered.
 
     Raises:
         RefusedError: the answer is empty.
     """
-    words = text.strip()[:MAX_TEXT_LETTERS]
-    if not words:
-        raise RefusedError("text_missing")
-    open_ones = (
-        justification.c.digest == digest(secret),
-        justification.c.expires_ms > now_ms,
-        justification.c.answered_ms.is_(None),
+    words = words_of(text)
+    waiting = (
+        _j.token_digest == digest(secret),
+        _j.expires_ms > now_ms,
+        _j.answered_ms.is_(None),
     )
     values = {"answer": words, "answered_ms": now_ms}
-    changed = connection.execute(update(justification).where(*open_ones).values(**values))
-    return find(connection, secret, now_ms) if changed.rowcount == 1 else None
-
-
-def of_alert(connection: Connection, alert_id: str) -> list[Row[Any]]:
-    """Return what was asked about an alert, oldest first."""
-    query = select(justification).where(justification.c.alert_id == alert_id)
-    return list(connection.execute(query.order_by(justification.c.asked_ms)))
+    changed = db.execute(update(justification).where(*waiting).values(**values))
+    return find(db, secret, now_ms) if changed.rowcount == 1 else None

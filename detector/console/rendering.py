@@ -16,7 +16,8 @@ from detector.console.roles import Right
 from detector.console.texts import LANGUAGE_TAGS, Words
 from detector.policy import Policy
 
-LANGUAGE_COOKIE = "language"
+LANGUAGE_COOKIE, THEME_COOKIE = "language", "theme"
+THEMES = ("auto", "light", "dark")
 
 
 @cache
@@ -49,6 +50,12 @@ def words_for(request: Request, visit: Visit | None) -> Words:
     return Words("zh" if wishes.startswith("zh") else "en", zone)
 
 
+def theme_of(request: Request) -> str:
+    """Return the browser's theme; it follows the system where none was chosen."""
+    chosen = request.cookies.get(THEME_COOKIE, "")
+    return chosen if chosen in THEMES else "auto"
+
+
 def page(
     request: Request,
     name: str,
@@ -66,6 +73,7 @@ def page(
         lang=LANGUAGE_TAGS[words.language],
         visit=visit,
         person=None if visit is None else visit.person,
+        theme=theme_of(request),
         nonce=request.state.nonce,
         path=request.url.path,
         title_of=lambda detector: _title(policy, detector, words.language),

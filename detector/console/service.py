@@ -1,4 +1,4 @@
-"""What every request needs: database, settings, policy, key, clock. One per process."""
+"""What every request needs: store, settings, policy, key, clock. One per process."""
 
 from __future__ import annotations
 
@@ -10,14 +10,14 @@ from typing import Any
 from sqlalchemy import Connection
 
 from detector.console import journal, unmasking
-from detector.console.alert_queries import Viewer
-from detector.console.database import ConsoleDatabase
 from detector.console.journal_chain import Entry
 from detector.console.people import Person
 from detector.console.pseudonyms import Pseudonyms
 from detector.console.roles import Right
 from detector.console.settings import ConsoleSettings
+from detector.console.viewing import Viewer
 from detector.policy import Policy
+from detector.store.console import ConsoleStore
 
 
 def wall_clock_ms() -> int:
@@ -27,13 +27,14 @@ def wall_clock_ms() -> int:
 
 @dataclass(frozen=True, slots=True)
 class Console:
-    """The parts of a running console."""
+    """The parts of a running console. ``has_events``: the events behind alerts are stored."""
 
-    database: ConsoleDatabase
+    store: ConsoleStore
     settings: ConsoleSettings
     policy: Policy
     pseudonyms: Pseudonyms
     anchors: journal.Anchors | None = None
+    has_events: bool = False
     clock_ms: Callable[[], int] = wall_clock_ms
 
     @property
@@ -45,24 +46,15 @@ class Console:
         """Return for whom alerts are looked up."""
         return Viewer(person.login, person.branches, self.budget, self.clock_ms())
 
-    def note(
-        self, connection: Connection, actor: str, action: str, subject: str = "", **detail: Any
-    ) -> Entry:
+    def note(self, db: Connection, actor: str, act: str, thing: str = "", **detail: Any) -> Entry:
         """Add an entry to the journal, in the transaction of what it tells."""
-        return journal.note(
-            self.database,
-            connection,
-            at_ms=self.clock_ms(),
-            actor=actor,
-            action=action,
-            subject=subject,
-            **detail,
-        )
+        said = Entry(0, self.clock_ms(), actor, act, thing, detail, "", "")
+        return journal.add(db, said)
 
-    def noted(self, actor: str, action: str, subject: str = "", **detail: Any) -> None:
+    def noted(self, actor: str, act: str, thing: str = "", **detail: Any) -> None:
         """Add an entry in a transaction of its own, and anchor the chain when it is due."""
-        with self.database.write() as connection:
-            entry = self.note(connection, actor, action, subject, **detail)
+        with self.store.writing() as db:
+            entry = self.note(db, actor, act, thing, **detail)
         self.anchor(entry)
 
     def anchor(self, entry: Entry) -> None:
@@ -73,7 +65,7 @@ class Console:
 
 @dataclass(frozen=True, slots=True)
 class Names:
-    """What this person is shown instead of ids."""
+    """What this person is shown instead of ids. ``unmasked`` are pseudonyms."""
 
     pseudonyms: Pseudonyms
     sees_all: bool
@@ -85,7 +77,7 @@ class Names:
 
     def knows(self, user_id: str) -> bool:
         """Tell whether this person may know who it is."""
-        return self.sees_all or user_id in self.unmasked
+        return self.sees_all or self.pseudonyms.staff(user_id) in self.unmasked
 
     def customer(self, customer_id: str | None) -> str:
         """Return a customer's id or pseudonym."""
@@ -94,8 +86,8 @@ class Names:
         return customer_id if self.sees_all else self.pseudonyms.customer(customer_id)
 
 
-def names_for(console: Console, connection: Connection, person: Person) -> Names:
+def names_for(console: Console, db: Connection, person: Person) -> Names:
     """Return the names as this person may see them now."""
     sees_all = person.may(Right.SEE_IDENTITIES)
-    granted = unmasking.unmasked(connection, console.viewer(person))
+    granted = unmasking.unmasked(db, console.viewer(person))
     return Names(console.pseudonyms, sees_all, granted)

@@ -1,6 +1,6 @@
 """What people do with alerts, each in one transaction with its entry in the journal.
 
-Nobody overwrites what they have not seen: a change names the revision it was made on.
+Nobody overwrites what they have not seen: a change names the row version it was made on.
 """
 
 from __future__ import annotations
@@ -9,12 +9,13 @@ import re
 from dataclasses import dataclass
 from typing import Any
 
-from sqlalchemy import Connection, Row, func, insert, select, update
+from sqlalchemy import Connection, insert, select, update
 from sqlalchemy.exc import IntegrityError
 
-from detector.console.alert_queries import STATUSES, VERDICTS
-from detector.console.tables import account, comment, triage, verdict_event
+from detector.console.viewing import STATUSES, VERDICTS
 from detector.errors import DetectorError
+from detector.store.alert_queries import AlertView
+from detector.store.tables import account, comment, episode, mention, triage, verdict
 
 MAX_TEXT_LETTERS = 4_000
 _MENTION = re.compile(r"(?<![\w@])@([\w.\-]{1,120})")
@@ -40,20 +41,32 @@ class Change:
     status: str | None = None
     assignee: str | None = None
     verdict: str | None = None
-    reason: str | None = None
+    reason: str = ""
 
 
 @dataclass(frozen=True, slots=True)
 class Seen:
-    """The alert a change was made on: its row as shown, and who changes it when."""
+    """The alert a change was made on, which row version of its triage, by whom and when."""
 
-    row: Row[Any]
-    revision: int
+    alert: AlertView
+    row_version: int
     author: str
     now_ms: int
 
 
-def apply(connection: Connection, seen: Seen, change: Change) -> dict[str, Any]:
+def words_of(text: str, code: str = "text_missing") -> str:
+    """Return a text that people wrote, cut to length.
+
+    Raises:
+        RefusedError: there is none.
+    """
+    words = text.strip()[:MAX_TEXT_LETTERS]
+    if not words:
+        raise RefusedError(code)
+    return words
+
+
+def apply(db: Connection, seen: Seen, change: Change) -> dict[str, Any]:
     """Change status, assignee or verdict.
 
     Returns:
@@ -61,50 +74,40 @@ def apply(connection: Connection, seen: Seen, change: Change) -> dict[str, Any]:
 
     Raises:
         RefusedError: an unknown word, nobody of this login, or no reason where one is due.
-        ConflictError: the revision is no longer the newest.
+        ConflictError: the row version is no longer the newest.
     """
-    values = _values(connection, seen, change)
-    alert_id = seen.row.alert_id
-    values |= {"changed_ms": seen.now_ms, "changed_by": seen.author, "revision": seen.revision + 1}
-    _begin(connection, alert_id, seen.now_ms)
-    newest = (triage.c.alert_id == alert_id, triage.c.revision == seen.revision)
-    if connection.execute(update(triage).where(*newest).values(**values)).rowcount != 1:
+    values = _values(db, seen, change)
+    if not values:
+        raise RefusedError("nothing_changed")
+    alert_id = str(seen.alert.fields["alert_id"])
+    status = values.get("status")
+    if status is not None:
+        values["closed_ms"] = seen.now_ms if status == "closed" else None
+    _begin(db, alert_id, seen)
+    newest = (triage.c.alert_id == alert_id, triage.c.row_version == seen.row_version)
+    by = {"changed_ms": seen.now_ms, "changed_by": seen.author}
+    changed = {**values, **by, "row_version": seen.row_version + 1}
+    if db.execute(update(triage).where(*newest).values(**changed)).rowcount != 1:
         raise ConflictError("somebody else has changed it")
     if change.verdict is not None:
-        _tell_engine(connection, seen, values["verdict"], values["verdict_reason"])
-    return {name: value for name, value in values.items() if not name.startswith("changed_")}
+        _tell_engine(db, seen, change)
+        values["reason"] = change.reason.strip()
+    return {name: value for name, value in values.items() if not name.endswith("_ms")}
 
 
-def _values(connection: Connection, seen: Seen, change: Change) -> dict[str, Any]:
+def _values(db: Connection, seen: Seen, change: Change) -> dict[str, Any]:
     values: dict[str, Any] = {}
+    if change.verdict is not None:
+        values["verdict"] = _known(change.verdict, VERDICTS, "unknown_verdict")
+        if change.verdict in _NEEDS_REASON:
+            words_of(change.reason, "reason_missing")
+        values["decided_ms"] = seen.now_ms
+        values["status"] = "escalated" if change.verdict == "confirmed" else "closed"
     if change.status is not None:
         values["status"] = _known(change.status, STATUSES, "unknown_status")
     if change.assignee is not None:
-        values["assignee"] = _assignee(connection, change.assignee)
-    if change.verdict is not None:
-        values |= _verdict(seen, change)
-    if not values:
-        raise RefusedError("nothing_changed")
+        values["assignee"] = _assignee(db, change.assignee)
     return values
-
-
-def _verdict(seen: Seen, change: Change) -> dict[str, Any]:
-    """Return a verdict's fields; an empty one takes the last one back and opens the alert."""
-    reason = (change.reason or "").strip()[:MAX_TEXT_LETTERS]
-    if change.verdict == "":
-        return {"verdict": None, "verdict_reason": None, "decided_ms": None} | _reopened(change)
-    verdict = _known(str(change.verdict), VERDICTS, "unknown_verdict")
-    if verdict in _NEEDS_REASON and not reason:
-        raise RefusedError("reason_missing")
-    decided = {"verdict": verdict, "verdict_reason": reason or None, "decided_ms": seen.now_ms}
-    closes = {"status": "escalated" if verdict == "confirmed" else "closed"}
-    return {**closes, **decided, "verdict_version": seen.row.version} | (
-        {} if change.status is None else {"status": change.status}
-    )
-
-
-def _reopened(change: Change) -> dict[str, Any]:
-    return {"status": change.status or "in_progress"}
 
 
 def _known(word: str, words: tuple[str, ...], code: str) -> str:
@@ -113,46 +116,47 @@ def _known(word: str, words: tuple[str, ...], code: str) -> str:
     return word
 
 
-def _assignee(connection: Connection, login: str) -> str | None:
+def _assignee(db: Connection, login: str) -> str | None:
     if not login:
         return None
-    query = select(account.c.login).where(account.c.login == login, account.c.active)
-    if connection.execute(query).first() is None:
+    query = select(account.c.name).where(account.c.name == login, account.c.is_disabled.is_(False))
+    if db.execute(query).first() is None:
         raise RefusedError("unknown_assignee")
     return login
 
 
-def _tell_engine(connection: Connection, seen: Seen, verdict: str | None, reason: str | None) -> None:
-    """Append to what the engine reads: an event of the person the alert is about."""
-    row = seen.row
-    event = {"alert_id": row.alert_id, "version": row.version, "user_id": row.user_id}
-    said = {"verdict": verdict, "reason": reason, "author": seen.author, "at_ms": seen.now_ms}
-    detectors = [name for name in row.detectors.split(",") if name]
-    connection.execute(insert(verdict_event).values(**event, **said, detectors=detectors))
+def _tell_engine(db: Connection, seen: Seen, change: Change) -> None:
+    """Append to what the engine learns from; the newest verdict of an alert counts."""
+    fields = seen.alert.fields
+    about = {"alert_id": fields["alert_id"], "alert_version": fields["version"]}
+    said = {"verdict": change.verdict, "reason": change.reason.strip()[:MAX_TEXT_LETTERS]}
+    by = {"author": seen.author, "given_ms": seen.now_ms}
+    db.execute(insert(verdict).values(**about, **said, **by))
 
 
-def look(connection: Connection, alert_id: str, now_ms: int) -> None:
+def look(db: Connection, seen: Seen) -> None:
     """Note when somebody who may act on an alert first opened it."""
-    _begin(connection, alert_id, now_ms)
+    alert_id = str(seen.alert.fields["alert_id"])
+    _begin(db, alert_id, seen)
     unseen = (triage.c.alert_id == alert_id, triage.c.first_look_ms.is_(None))
-    connection.execute(update(triage).where(*unseen).values(first_look_ms=now_ms))
+    db.execute(update(triage).where(*unseen).values(first_look_ms=seen.now_ms))
 
 
-def _begin(connection: Connection, alert_id: str, now_ms: int) -> None:
-    """Make sure that an alert has a triage; revision 0 is one that nobody has changed yet."""
+def _begin(db: Connection, alert_id: str, seen: Seen) -> None:
+    """Make sure that an alert has a triage; row version 0 is one that nobody has changed yet."""
     held = select(triage.c.alert_id).where(triage.c.alert_id == alert_id)
-    if connection.execute(held).first() is not None:
+    if db.execute(held).first() is not None:
         return
-    first = {"alert_id": alert_id, "revision": 0, "status": "new"}
+    first = {"alert_id": alert_id, "row_version": 0, "status": "new"}
     try:
-        with connection.begin_nested():
-            values = {**first, "changed_ms": now_ms, "changed_by": ""}
-            connection.execute(insert(triage).values(**values))
+        with db.begin_nested():
+            values = {**first, "changed_ms": seen.now_ms, "changed_by": ""}
+            db.execute(insert(triage).values(**values))
     except IntegrityError:
         return  # somebody else's transaction was a moment earlier: it is there
 
 
-def say(connection: Connection, alert_id: str, author: str, text: str, now_ms: int) -> list[str]:
+def say(db: Connection, alert_id: str, author: str, text: str, now_ms: int) -> list[str]:
     """Add a comment.
 
     Returns:
@@ -161,29 +165,47 @@ def say(connection: Connection, alert_id: str, author: str, text: str, now_ms: i
     Raises:
         RefusedError: it is empty.
     """
-    words = text.strip()[:MAX_TEXT_LETTERS]
-    if not words:
-        raise RefusedError("text_missing")
+    words = words_of(text)
     named = set(_MENTION.findall(words))
-    query = select(account.c.login).where(account.c.login.in_(named))
-    mentions = sorted(connection.execute(query).scalars()) if named else []
-    values = {"alert_id": alert_id, "author": author, "text": words, "mentions": mentions}
-    connection.execute(insert(comment).values(**values, at_ms=now_ms))
+    query = select(account.c.name).where(account.c.name.in_(named))
+    mentions = sorted(db.execute(query).scalars()) if named else []
+    values = {"alert_id": alert_id, "author": author, "body": words, "written_ms": now_ms}
+    made = db.execute(insert(comment).values(**values).returning(comment.c.number))
+    number = made.scalar_one()
+    if mentions:
+        db.execute(insert(mention), [{"comment": number, "account": name} for name in mentions])
     return mentions
 
 
-def comments(connection: Connection, alert_id: str) -> list[Row[Any]]:
-    """Return an alert's comments, oldest first."""
-    query = select(comment).where(comment.c.alert_id == alert_id).order_by(comment.c.number)
-    return list(connection.execute(query))
+def mentions_of(db: Connection, alert_id: str) -> dict[int, list[str]]:
+    """Return who is mentioned in an alert's comments, by comment."""
+    query = (
+        select(mention.c.comment, mention.c.account)
+        .join(comment, comment.c.number == mention.c.comment)
+        .where(comment.c.alert_id == alert_id)
+        .order_by(mention.c.account)
+    )
+    found: dict[int, list[str]] = {}
+    for number, name in db.execute(query):
+        found.setdefault(number, []).append(name)
+    return found
 
 
-def verdict_events(connection: Connection, after: int, limit: int) -> list[Row[Any]]:
-    """Return the next verdicts as the engine reads them, in the order they were given."""
-    later = select(verdict_event).where(verdict_event.c.number > after)
-    return list(connection.execute(later.order_by(verdict_event.c.number).limit(limit)))
+def verdict_events(db: Connection, after: int, limit: int) -> list[dict[str, Any]]:
+    """Return the next verdicts as the engine will read them, in the order they were given.
 
-
-def n_verdict_events(connection: Connection) -> int:
-    """Return how many verdicts were given in all."""
-    return int(connection.execute(select(func.count()).select_from(verdict_event)).scalar_one())
+    Each is keyed by the person the alert is about, ``user_id``.
+    """
+    e, v = episode.c, verdict.c
+    query = (
+        select(v.number, v.given_ms, e.user_id, v.alert_id, v.alert_version, v.verdict, v.reason, v.author, e.day, e.detectors)
+        .join(episode, e.alert_id == v.alert_id)
+        .where(v.number > after)
+        .order_by(v.number)
+        .limit(limit)
+    )
+    rows = db.execute(query).mappings()
+    return [
+        {**row, "day": row["day"].isoformat(), "detectors": row["detectors"].strip(",").split(",")}
+        for row in rows
+    ]
