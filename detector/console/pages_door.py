@@ -83,13 +83,14 @@ def sign_in(
     """Let somebody in; too many failures bar login and address for a while."""
     check_door(request, csrf)
     console, now = console_of(request), console_of(request).clock_ms()
-    attempts: Attempts = request.app.state.attempts
-    address = request.client.host if request.client is not None else "unknown"
+    tried = _tried(request, login)
     with console.store.reading() as db:
-        barred = attempts.is_barred(address, now) or people.is_locked(db, login, now)
+        barred = any(counts.is_barred(key, now) for counts, key in tried)
+        barred = barred or people.is_locked(db, login, now)
         person = None if barred else people.check_password(db, login, password)
     if person is None:
-        attempts.note(address, now)
+        for counts, key in tried:
+            counts.note(key, now)
         return _refused(request, login, barred=barred, to=local(next))
     with console.store.writing() as db:
         secret = people.begin_session(db, person.login, console.settings, now)
@@ -97,6 +98,12 @@ def sign_in(
     answer = RedirectResponse(local(next), 303)
     set_session(answer, console, secret)
     return answer
+
+
+def _tried(request: Request, login: str) -> list[tuple[Attempts, str]]:
+    """Return where failures are counted: by login, whether it exists or not, and by address."""
+    address = request.client.host if request.client is not None else "unknown"
+    return [(request.app.state.logins, login.lower()), (request.app.state.addresses, address)]
 
 
 def _refused(request: Request, login: str, *, barred: bool, to: str) -> Response:

@@ -29,7 +29,7 @@ from detector.console.access import (
     Visit,
 )
 from detector.console.finding import NoSuchAlertError, found
-from detector.console.rendering import page, words_for
+from detector.console.rendering import page, title_of, words_for
 from detector.console.roles import Right
 from detector.console.service import Names, names_for
 from detector.console.texts import Words
@@ -113,17 +113,27 @@ def overview(request: Request, visit: Reader) -> Response:
     t = words_for(request, visit)
     with visit.console.store.reading() as db:
         told = overview_view.overview(db, visit.viewer)
-    names = [name for name in told.detectors]
+        names = names_for(visit.console, db, visit.person)
     return page(
         request,
         "overview.html",
         visit,
         o=told,
         days=overview_view.DAYS,
+        riskiest=[
+            {
+                **row,
+                "staff": names.staff(row["user_id"]),
+                "ref": names.pseudonyms.staff(row["user_id"]),
+            }
+            for row in told.riskiest
+        ],
         level=charts.level,
         highest=max((n for _, counts in told.by_branch for n in counts), default=1) or 1,
         stacks=charts.stacks(
-            [(t.day(day), counts) for day, counts in told.days], names, t("overview.per_day")
+            [(t.day(day), counts) for day, counts in told.days],
+            [title_of(visit.console.policy, name, t.language) for name in told.detectors],
+            t("overview.per_day")
         ),
     )
 

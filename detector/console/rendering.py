@@ -76,13 +76,13 @@ def page(
         theme=theme_of(request),
         nonce=request.state.nonce,
         path=request.url.path,
-        title_of=lambda detector: _title(policy, detector, words.language),
+        title_of=lambda detector: title_of(policy, detector, words.language),
         **values,
     )
     return HTMLResponse(content, status_code=status)
 
 
-def _title(policy: Policy, detector: str, language: str) -> str:
+def title_of(policy: Policy, detector: str, language: str) -> str:
     """Return what people call a detector; one that this policy does not know keeps its name."""
     known = policy.detectors.get(detector)
     return detector if known is None else str(known.texts["title"][language])

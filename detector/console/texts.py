@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import tomllib
 from collections.abc import Mapping
-from datetime import UTC, datetime
+from datetime import UTC, date, datetime
 from functools import cache
 from importlib import resources
 from typing import Any
@@ -34,7 +34,7 @@ class Words:
         self._column = _COLUMN[language]
         self._zone = zone
 
-    def __call__(self, name: str, **values: Any) -> str:
+    def __call__(self, name: str, /, **values: Any) -> str:
         """Return a text with its values.
 
         >>> Words("zh", ZoneInfo("UTC"))("queue.title")
@@ -68,14 +68,15 @@ class Words:
         """Return a share in percent."""
         return "–" if share is None else f"{share * 100:.0f} %"
 
-    def day(self, iso: str | None) -> str:
+    def day(self, when: date | str | None) -> str:
         """Return a date.
 
         >>> Words("en", ZoneInfo("UTC")).day("2026-03-02")
         '2 Mar 2026'
         """
-        if not iso:
+        if when is None:
             return "–"
+        iso = str(when)
         year, month, day = (int(part) for part in iso[:10].split("-"))
         if self.language == "zh":
             return f"{year}年{month}月{day}日"
@@ -92,18 +93,18 @@ class Words:
         there = datetime.fromtimestamp(at_ms / 1000, tz=UTC).astimezone(self._zone)
         return self.local(there.isoformat())
 
-    def span(self, ms: float | None) -> str:
+    def span(self, seconds: float | None) -> str:
         """Return a length of time in its largest unit.
 
-        >>> Words("en", ZoneInfo("UTC")).span(5_400_000)
+        >>> Words("en", ZoneInfo("UTC")).span(5_400)
         '1.5 h'
         """
-        if ms is None:
+        if seconds is None:
             return "–"
-        for name, unit in (("days", 86_400_000), ("hours", 3_600_000), ("minutes", 60_000)):
-            if ms >= unit:
-                return self(f"span.{name}", n=f"{ms / unit:.1f}".removesuffix(".0"))
-        return self("span.seconds", n=f"{ms / 1000:.0f}")
+        for name, unit in (("days", 86_400), ("hours", 3_600), ("minutes", 60)):
+            if seconds >= unit:
+                return self(f"span.{name}", n=f"{seconds / unit:.1f}".removesuffix(".0"))
+        return self("span.seconds", n=f"{seconds:.0f}")
 
     def names(self) -> Mapping[str, tuple[str, str]]:
         """Return the whole catalogue, to ask whether a text exists."""
