@@ -77,6 +77,15 @@ def console_of(request: Request) -> Console:
     return console
 
 
+def address_of(request: Request) -> str:
+    """Return where a request comes from; what a trusted proxy says about it is believed."""
+    direct = request.client.host if request.client is not None else "unknown"
+    if not console_of(request).settings.trusts(direct):
+        return direct
+    told = request.headers.get("x-forwarded-for", "").rpartition(",")[2].strip()
+    return told or direct
+
+
 def recognised(request: Request) -> Visit:
     """Find out who asks.
 
@@ -87,7 +96,7 @@ def recognised(request: Request) -> Visit:
     scheme, _, secret = request.headers.get("authorization", "").partition(" ")
     if scheme.lower() == "bearer":
         return _by_token(console, secret.strip())
-    if console.settings.trusted_proxies:
+    if console.settings.proxy.roles:
         return _by_proxy(console, request)
     return _by_session(console, request.cookies.get(cookie_name(console), ""))
 

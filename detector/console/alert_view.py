@@ -107,7 +107,7 @@ def contributions(content: dict[str, Any], t: Words) -> list[tuple[str, float, b
             part["detector"] in content["detectors"],
             charts.bar(
                 part["surprise"] / highest,
-                "fired" if part["detector"] in content["detectors"] else "quiet",
+                "fired" if part["detector"] in content["detectors"] else "faint",
                 f"{part['detector']} {part['surprise']:.2f}",
             ),
         )

@@ -17,6 +17,8 @@ from starlette.exceptions import HTTPException
 
 from detector import __version__
 from detector.console import (
+    api,
+    api_office,
     live,
     pages_alert,
     pages_door,
@@ -26,15 +28,16 @@ from detector.console import (
     pages_queue,
 )
 from detector.console.access import ForbiddenError, ForgedError, NotSignedInError, recognised
+from detector.console.api import TooManyCallsError
 from detector.console.attempts import Attempts
 from detector.console.finding import NoSuchAlertError
+from detector.console.metrics import Counting, Metrics
 from detector.console.rendering import page, words_for
 from detector.console.security import BodyTooLargeError, SecurityHeaders
 from detector.console.service import Console
 from detector.console.triage_actions import ConflictError, RefusedError
 from detector.errors import DetectorError, StoreError
 
-API = "/api/"
 _FAILURES_PER_ADDRESS = 4  # times those of one login: many people sit behind one address
 _ERRORS: dict[type[Exception], tuple[int, str]] = {
     ForbiddenError: (403, "forbidden"),
@@ -44,6 +47,7 @@ _ERRORS: dict[type[Exception], tuple[int, str]] = {
     BodyTooLargeError: (413, "too_large"),
     RefusedError: (422, "invalid"),
     RequestValidationError: (422, "invalid"),
+    TooManyCallsError: (429, "too_many"),
     StoreError: (503, "store"),
 }
 
@@ -71,10 +75,15 @@ def create_app(console: Console) -> FastAPI:
     app.state.streams = set()
     app.state.logins = Attempts(settings.sign_in_failures, window_ms)
     app.state.addresses = Attempts(settings.sign_in_failures * _FAILURES_PER_ADDRESS, window_ms)
-    for pages in (
-        pages_door, pages_queue, pages_alert, pages_pack, pages_people, pages_office, live,
+    app.state.calls = Attempts(settings.api_calls_per_minute, 60_000)
+    for part in (
+        pages_door, pages_queue, pages_alert, pages_pack, pages_people, pages_office, live, api,
+        api_office,
     ):  # fmt: skip
-        app.include_router(pages.router)
+        app.include_router(part.router)
+    app.add_api_route(
+        f"{api.PREFIX}/openapi.json", lambda: api.describe(app), include_in_schema=False
+    )
     app.add_api_route("/healthz", alive, methods=["GET"], include_in_schema=False)
     app.add_api_route("/readyz", ready, methods=["GET"], include_in_schema=False)
     with resources.as_file(resources.files("detector.console") / "static") as folder:
@@ -83,13 +92,23 @@ def create_app(console: Console) -> FastAPI:
         app.add_exception_handler(kind, _told)
     app.add_exception_handler(NotSignedInError, _to_the_door)
     app.add_exception_handler(HTTPException, _told_http)
+    metrics = Metrics(app.state.streams)
+    app.state.metrics = metrics
+    app.add_api_route("/metrics", told_metrics, include_in_schema=False)
     app.add_middleware(SecurityHeaders)
+    app.add_middleware(Counting, metrics=metrics)
     return app
 
 
 def alive() -> PlainTextResponse:
     """Tell that the process answers."""
     return PlainTextResponse("alive\n")
+
+
+def told_metrics(request: Request) -> Response:
+    """Return what Prometheus reads."""
+    content, kind = request.app.state.metrics.page()
+    return Response(content, media_type=kind)
 
 
 def ready(request: Request) -> PlainTextResponse:
@@ -108,7 +127,10 @@ def _told(request: Request, error: Exception) -> Response:
     status, code = next(told for kind, told in _ERRORS.items() if isinstance(error, kind))
     if isinstance(error, RefusedError):
         code = error.code
-    return _problem(request, status, code)
+    answer = _problem(request, status, code)
+    if isinstance(error, TooManyCallsError):
+        answer.headers["Retry-After"] = str(error.wait_s)
+    return answer
 
 
 def _told_http(request: Request, error: Exception) -> Response:
@@ -122,7 +144,7 @@ def _problem(request: Request, status: int, code: str) -> Response:
     except DetectorError:
         visit = None
     t = words_for(request, visit)
-    if request.url.path.startswith(API):
+    if request.url.path.startswith(api.PREFIX):
         return JSONResponse({"error": {"code": code, "message": t(f"problem.{code}")}}, status)
     values = {"title": t("problem.title"), "text": t(f"problem.{code}")}
     return page(request, "message.html", visit, status=status, **values)
@@ -131,7 +153,7 @@ def _problem(request: Request, status: int, code: str) -> Response:
 def _to_the_door(request: Request, _error: Exception) -> Response:
     """Send a browser to the sign-in, and back afterwards; tell a program that it is unknown."""
     path = request.url.path
-    if path.startswith(API) or request.headers.get("accept", "").startswith("text/event-stream"):
+    if path.startswith(api.PREFIX) or request.headers.get("accept", "").startswith("text/event-stream"):
         told = {"error": {"code": "not_signed_in", "message": "a valid token or session is needed"}}
         return JSONResponse(told, 401, headers={"WWW-Authenticate": "Bearer"})
     if request.headers.get("hx-request") == "true":

@@ -66,26 +66,36 @@ async def _events(
 def _arrived(visit: Visit, after: int) -> tuple[int, list[bytes]]:
     """Return the newest number, and an event for everything later that this person may see."""
     with visit.console.store.reading() as db:
-        newest = last_arrival(db)
-        if newest <= after:
-            return after, []
-        rows = _rows(db, visit, after)
-    lines = [_event(row) for row in rows]
-    return (rows[-1]["arrival"] if len(rows) == _AT_ONCE else newest), lines
+        newest, rows = arrived(db, visit.person.branches, after, _AT_ONCE)
+    return newest, [_event(row) for row in rows]
 
 
-def _rows(db: Connection, visit: Visit, after: int) -> list[dict[str, Any]]:
+def arrived(
+    db: Connection, branches: frozenset[str] | None, after: int, limit: int
+) -> tuple[int, list[dict[str, Any]]]:
+    """Return the number to go on after, and the alert versions that arrived, oldest first.
+
+    Args:
+        db: a connection of ``ConsoleStore``.
+        branches: that may be seen; None is all of them.
+        after: the last number that is known already.
+        limit: versions at most.
+    """
+    newest = last_arrival(db)
+    if newest <= after:
+        return after, []
     columns = (alert.c.arrival, alert.c.alert_id, alert.c.version, alert.c.severity, alert.c.score)
     query = (
         select(*columns)
         .join(episode, episode.c.alert_id == alert.c.alert_id)
         .where(alert.c.arrival > after)
         .order_by(alert.c.arrival)
-        .limit(_AT_ONCE)
+        .limit(limit)
     )
-    if visit.person.branches is not None:
-        query = query.where(episode.c.user_branch.in_(sorted(visit.person.branches)))
-    return [dict(row) for row in db.execute(query).mappings()]
+    if branches is not None:
+        query = query.where(episode.c.user_branch.in_(sorted(branches)))
+    rows = [dict(row) for row in db.execute(query).mappings()]
+    return (rows[-1]["arrival"] if len(rows) == limit else newest), rows
 
 
 def _event(row: dict[str, Any]) -> bytes:

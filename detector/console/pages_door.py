@@ -13,6 +13,7 @@ from detector.console import people, questions
 from detector.console.access import (
     ForgedError,
     OwnAccount,
+    address_of,
     console_of,
     cookie_name,
     csrf_token,
@@ -102,8 +103,8 @@ def sign_in(
 
 def _tried(request: Request, login: str) -> list[tuple[Attempts, str]]:
     """Return where failures are counted: by login, whether it exists or not, and by address."""
-    address = request.client.host if request.client is not None else "unknown"
-    return [(request.app.state.logins, login.lower()), (request.app.state.addresses, address)]
+    state = request.app.state
+    return [(state.logins, login.lower()), (state.addresses, address_of(request))]
 
 
 def _refused(request: Request, login: str, *, barred: bool, to: str) -> Response:
@@ -154,7 +155,7 @@ def language(
     if language in LANGUAGES:
         mine = account.c.name == visit.person.login
         with visit.console.store.writing() as db:
-            connection.execute(update(account).where(mine).values(language=language))
+            db.execute(update(account).where(mine).values(language=language))
     return RedirectResponse(local(back), 303)
 
 

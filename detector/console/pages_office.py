@@ -62,7 +62,7 @@ def accounts(request: Request, visit: AccountKeeper) -> Response:
 
 def _accounts(request: Request, visit: Visit, problem: str | None) -> Response:
     with visit.console.store.reading() as db:
-        everybody = people.everybody(connection)
+        everybody = people.everybody(db)
     status = 200 if problem is None else 422
     values = {"accounts": everybody, "roles": list(Role), "problem": problem}
     return page(request, "accounts.html", visit, status=status, **values)
@@ -110,12 +110,17 @@ def keep_account(visit: Visit, new: NewAccount) -> None:
 @router.post("/accounts/{login}/active")
 def set_active(visit: AccountKeeper, login: str, active: Annotated[str, Form(max_length=3)]) -> Response:
     """Let an account in, or keep it out and end its sessions."""
-    if login != visit.person.login:
-        console, now = visit.console, active == "yes"
-        with console.store.writing() as db:
-            people.set_active(db, login, active=now)
-            console.note(db, visit.person.login, "account.active", login, active=now)
+    keep_active(visit, login, active=active == "yes")
     return RedirectResponse("/accounts", 303)
+
+
+def keep_active(visit: Visit, login: str, *, active: bool) -> None:
+    """Save whether an account is let in; nobody changes their own."""
+    if login == visit.person.login:
+        raise RefusedError("own_account")
+    with visit.console.store.writing() as db:
+        people.set_active(db, login, active=active)
+        visit.console.note(db, visit.person.login, "account.active", login, active=active)
 
 
 @router.get("/settings")

@@ -106,13 +106,18 @@ def save_view(
     is_shared: Annotated[bool, Form()] = False,
 ) -> Response:
     """Keep the present filters under a name; the same name again replaces them."""
+    keep_view(visit, name, query, is_shared=is_shared)
+    return RedirectResponse(f"/?{query}", 303)
+
+
+def keep_view(visit: Visit, name: str, query: str, *, is_shared: bool) -> None:
+    """Save a view in place of one's own of the same name."""
     owner = visit.person.login
     with visit.console.store.writing() as db:
         db.execute(delete(saved_view).where(saved_view.c.owner == owner, saved_view.c.name == name))
         values = {"owner": owner, "name": name, "is_shared": is_shared}
         db.execute(insert(saved_view).values(query=orjson.dumps(query).decode(), **values))
         visit.console.note(db, owner, "view.save", name, shared=is_shared)
-    return RedirectResponse(f"/?{query}", 303)
 
 
 @router.post("/bulk")

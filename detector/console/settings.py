@@ -37,7 +37,7 @@ class OidcSettings(BaseModel):
 
 
 class ProxySettings(BaseModel):
-    """Headers a trusted proxy sets, and the roles its groups stand for."""
+    """Headers a trusted proxy sets, and the roles its groups stand for; without roles, unused."""
 
     user_header: str = "X-Forwarded-User"
     groups_header: str = "X-Forwarded-Groups"
@@ -46,7 +46,11 @@ class ProxySettings(BaseModel):
 
 
 class ConsoleSettings(BaseSettings):
-    """Settings of one console. Keys are at least 32 letters, the same on every process."""
+    """Settings of one console. Keys are at least 32 letters, the same on every process.
+
+    ``trusted_proxies`` are addresses or networks, separated by commas; only what comes from them
+    is believed about who asks and from where.
+    """
 
     model_config = SettingsConfigDict(
         env_prefix=_PREFIX, env_nested_delimiter="__", extra="ignore", hide_input_in_errors=True

@@ -191,20 +191,22 @@ def mentions_of(db: Connection, alert_id: str) -> dict[int, list[str]]:
     return found
 
 
-def verdict_events(db: Connection, after: int, limit: int) -> list[dict[str, Any]]:
+def verdict_events(
+    db: Connection, after: int, limit: int, branches: frozenset[str] | None = None
+) -> list[dict[str, Any]]:
     """Return the next verdicts as the engine will read them, in the order they were given.
 
-    Each is keyed by the person the alert is about, ``user_id``.
+    Each is keyed by the person the alert is about, ``user_id``; ``branches`` None is all.
     """
     e, v = episode.c, verdict.c
-    query = (
-        select(v.number, v.given_ms, e.user_id, v.alert_id, v.alert_version, v.verdict, v.reason, v.author, e.day, e.detectors)
-        .join(episode, e.alert_id == v.alert_id)
-        .where(v.number > after)
-        .order_by(v.number)
-        .limit(limit)
-    )
-    rows = db.execute(query).mappings()
+    columns = (
+        v.number, v.given_ms, e.user_id, v.alert_id, v.alert_version, v.verdict, v.reason, v.author,
+        e.day, e.detectors,
+    )  # fmt: skip
+    query = select(*columns).join(episode, e.alert_id == v.alert_id).where(v.number > after)
+    if branches is not None:
+        query = query.where(e.user_branch.in_(sorted(branches)))
+    rows = db.execute(query.order_by(v.number).limit(limit)).mappings()
     return [
         {**row, "day": row["day"].isoformat(), "detectors": row["detectors"].strip(",").split(",")}
         for row in rows
