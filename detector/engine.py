@@ -14,7 +14,7 @@ from detector.columns import EventBatch, Reject
 from detector.errors import SnapshotError
 from detector.plan import Plan
 from detector.scoring.model import JUMP, TOO_LATE, Out
-from detector.scoring.output import ClosedDays, empty_out, raise_alerts
+from detector.scoring.output import ClosedDays, KeptRows, empty_out, raise_alerts
 from detector.scoring.row import score_rows
 from detector.scoring.rows import rows_of
 from detector.state.layout import (
@@ -72,7 +72,7 @@ class Step:
 
     ``scores`` is (n,) float64: the actor's score of the day after each event, NaN where an
     event was not scored. ``counts`` are totals of this batch. ``closed`` are the days that
-    closed, kept only on demand.
+    closed, ``kept`` what stood in the state after each row; both only on demand.
     """
 
     state: State
@@ -81,6 +81,7 @@ class Step:
     rejects: list[Reject]
     counts: dict[str, int]
     closed: ClosedDays
+    kept: KeptRows
 
 
 def new_state(plan: Plan) -> State:
@@ -147,7 +148,7 @@ def step(state: State, batch: EventBatch, plan: Plan) -> Step:
     meaning.
     """
     rows = rows_of(batch, plan)
-    out = empty_out(len(batch), keep_ledger=plan.keep_ledger)
+    out = empty_out(len(batch), keep_ledger=plan.keep_ledger, keep_rows=plan.keep_rows)
     before = state.tables.counts.copy()
     with np.errstate(all="ignore"):
         first = score_rows(state.tables, rows, 0, plan.model, plan.clock, plan.limits, out)
@@ -162,6 +163,7 @@ def step(state: State, batch: EventBatch, plan: Plan) -> Step:
         rejects=_rejects(batch, out),
         counts=_counts(state.tables.counts - before, state.tables),
         closed=ClosedDays.of(out),
+        kept=KeptRows.of(out),
     )
 
 

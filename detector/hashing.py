@@ -72,14 +72,14 @@ def hash_strings(texts: Sequence[str]) -> NDArray[np.int64]:
     >>> hash_strings(["", "a"]) == hash_strings(["", "b"])
     array([ True, False])
     """
-    buffer, ends = _ragged(texts)
+    buffer, ends = ragged(texts)
     out = np.zeros(len(texts), dtype=np.int64)
     with np.errstate(over="ignore"):
         _hash_ragged(buffer, ends, out)
     return out
 
 
-def _ragged(texts: Sequence[str]) -> tuple[NDArray[np.uint8], NDArray[np.int64]]:
+def ragged(texts: Sequence[str]) -> tuple[NDArray[np.uint8], NDArray[np.int64]]:
     """Return the UTF-8 bytes of all texts end to end, and where each ends."""
     joined = "".join(texts)
     if joined.isascii():
@@ -116,7 +116,7 @@ def trailing_numbers(texts: Sequence[str]) -> NDArray[np.int64]:
     >>> trailing_numbers(["C0042", "A-7", "x", ""]).tolist()
     [42, 7, -1, -1]
     """
-    buffer, ends = _ragged(texts)
+    buffer, ends = ragged(texts)
     out = np.empty(len(texts), dtype=np.int64)
     number_spans(buffer, np.append(np.int64(0), ends[:-1])[: len(texts)], ends, out)
     return out

@@ -60,6 +60,7 @@ class Plan:
     value_share: NDArray[np.float64]
     notices: tuple[Notice, ...] = ()
     keep_ledger: bool = False
+    keep_rows: bool = False
 
     def value_shares(self, keys: NDArray[np.int64]) -> NDArray[np.float64]:
         """(n,) bank-wide share of each value; unknown ones get the least share."""

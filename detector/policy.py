@@ -144,17 +144,31 @@ def load_policy(path: Path | None) -> Policy:
     >>> load_policy(None).alerts.budget_per_day
     5.0
     """
-    default = tomllib.loads(_default_text())
-    if path is None:
-        return _build(default)
-    return _build(_merged(default, _read(path), str(path), ""))
+    return policy_of({} if path is None else read_changes(path), str(path))
+
+
+def policy_of(changes: Mapping[str, Any], where: str = "policy") -> Policy:
+    """Lay tables, as a policy file would hold them, over the default.
+
+    Raises:
+        PolicyError: names table, key, value and what is allowed.
+
+    >>> policy_of({"alerts": {"budget_per_day": 20}}).alerts.budget_per_day
+    20.0
+    """
+    return _build(_merged(tomllib.loads(_default_text()), dict(changes), where, ""))
 
 
 def _default_text() -> str:
     return resources.files("detector").joinpath("policies/default.toml").read_text("utf-8")
 
 
-def _read(path: Path) -> dict[str, Any]:
+def read_changes(path: Path) -> dict[str, Any]:
+    """Read what a policy file states, unchecked.
+
+    Raises:
+        PolicyError: it cannot be read or is not TOML.
+    """
     try:
         if path.stat().st_size > _MAX_POLICY_BYTES:
             raise PolicyError("is too large", where=str(path), hint="Limit: 1 MB")

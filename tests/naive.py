@@ -13,6 +13,15 @@ from scipy import stats
 EPOCH = date(1970, 1, 1)
 
 
+def network_of(address: str) -> str:
+    """The /24 of an IPv4 address, the /64 of an IPv6 address, else the text itself."""
+    if ":" in address:
+        return ":".join(address.split(":")[:4])
+    head, _, last = address.rpartition(".")
+    is_number = last.isascii() and last.isdigit()
+    return head if is_number and head.count(".") == 2 else address
+
+
 @dataclass
 class Actor:
     """Everything one actor has done, in arrival order."""

@@ -10,9 +10,12 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from detector.hashing import hash_strings
 from detector.scoring.calibration import calibrate
 from detector.scoring.negative_binomial import log_gamma, upper_tail_surprise
+from detector.scoring.networks import network_keys
 from detector.scoring.off_hours import quarter_share
+from detector.scoring.reasons import is_held, key_set
 from detector.state.days import customers_30d
 from detector.state.layout import (
     COUNTS,
@@ -219,3 +222,22 @@ def test_what_is_no_time_is_not_taken_for_one(text: str) -> None:
 def test_odd_times_are_left_to_the_slow_path(text: str) -> None:
     """Forms that are wrong, or right but rare, are not guessed at."""
     assert parse_iso([text])[0] == NOT_A_TIME
+
+
+@given(st.lists(st.text(st.sampled_from("0159.:af网"), max_size=20), max_size=8))
+@pytest.mark.uncompiled
+def test_an_address_stands_for_its_network(addresses: list[str]) -> None:
+    """The key is that of the network's text, whatever the address looks like."""
+    networks = [naive.network_of(address) for address in addresses]
+
+    assert network_keys(addresses).tolist() == hash_strings(networks).tolist()
+
+
+@given(st.sets(st.integers(1, 2**63 - 1)), st.lists(st.integers(0, 2**63 - 1)))
+@pytest.mark.uncompiled
+def test_a_key_is_held_if_it_was_put_in(held: set[int], keys: list[int]) -> None:
+    """Whatever the keys are, and 0, "missing", never is."""
+    asked = np.array([*keys, *held, 0], dtype=np.int64)
+    table = key_set(np.array(sorted(held), dtype=np.int64))
+
+    assert is_held(asked, table).tolist() == [key in held for key in asked.tolist()]

@@ -53,6 +53,7 @@ _LEAST_STRATUM_DAYS = 100
 _LEAST_SETTLED_DAYS = 1000
 _LUCK_AT = 1.5  # where the excess of the best of several channels is measured
 _NEVER_NS = 2**62
+_BUDGETS = (1.0, 2.0, 3.0, 5.0, 10.0, 20.0, 50.0, 100.0)  # thresholds an analyst may ask for
 # Channels whose scores mean something only after an actor's first two weeks.
 _SETTLING = frozenset({4, 6, NOVELTY_CHANNEL})
 
@@ -90,6 +91,10 @@ def fit(
         "budget_per_day": budget,
         "threshold": threshold,
         "alerts_per_day": round(float((scores[mature] >= threshold).sum()) / n_mature_days, 2),
+        "thresholds": {
+            f"{n:g}": round(threshold_for(scores[mature], day, n), 4)
+            for n in sorted({*_BUDGETS, budget})
+        },
         "policy_digest": policy.digest,
         "learned_from": {
             "events": first.n_events,

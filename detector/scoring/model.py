@@ -112,6 +112,10 @@ class Out(NamedTuple):
     closed_actor: I64  # (m, 4): user, slot, group, closed days before
     closed_day: I64
     closed_surprise: F64
+    kept_actor: I64  # (n or 0, 4): user, group, closed days before, 1 if a raw score rose
+    kept_day: I64  # (n or 0, N_DAY) the day after each row
+    kept_surprise: F64
+    kept_known: F64  # (n or 0, detectors)
 
 
 # Rows.flags

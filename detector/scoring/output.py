@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
 
 from detector.alerts import Alert, Episodes
-from detector.columns import EventBatch
+from detector.columns import EventBatch, Texts
 from detector.detections import (
     DETECTORS,
     AccountEvidence,
@@ -47,9 +48,30 @@ class ClosedDays:
         return cls(out.closed_actor[:n], out.closed_day[:n], out.closed_surprise[:n])
 
 
-def empty_out(n_rows: int, *, keep_ledger: bool) -> Out:
+@dataclass(frozen=True, slots=True)
+class KeptRows:
+    """What stood in the state after each row; columns are named in ``state/layout.py``.
+
+    ``actor`` is (n, 4): user key, peer group, days closed before, 1 if a raw score rose;
+    ``day`` (n, N_DAY), ``surprise`` (n, N_SURPRISE); ``known`` (n, detectors) what flagged
+    days had said. Empty unless the plan keeps rows; zero where a row was not scored.
+    """
+
+    actor: NDArray[np.int64]
+    day: NDArray[np.int64]
+    surprise: NDArray[np.float64]
+    known: NDArray[np.float64]
+
+    @classmethod
+    def of(cls, out: Out) -> KeptRows:
+        """Take what the loop kept."""
+        return cls(out.kept_actor, out.kept_day, out.kept_surprise, out.kept_known)
+
+
+def empty_out(n_rows: int, *, keep_ledger: bool, keep_rows: bool = False) -> Out:
     """Allocate room for what one batch can give: a row closes at most two days."""
     n_closed = 2 * n_rows if keep_ledger else 0
+    n_kept = n_rows if keep_rows else 0
     return Out(
         window=np.zeros(8, dtype=np.int64),
         scratch=np.empty(CHUNK_ROWS[-1], dtype=np.int64),
@@ -62,6 +84,10 @@ def empty_out(n_rows: int, *, keep_ledger: bool) -> Out:
         closed_actor=np.empty((n_closed, 4), dtype=np.int64),
         closed_day=np.empty((n_closed, N_DAY), dtype=np.int64),
         closed_surprise=np.empty((n_closed, N_SURPRISE), dtype=np.float64),
+        kept_actor=np.zeros((n_kept, 4), dtype=np.int64),
+        kept_day=np.zeros((n_kept, N_DAY), dtype=np.int64),
+        kept_surprise=np.zeros((n_kept, N_SURPRISE), dtype=np.float64),
+        kept_known=np.zeros((n_kept, len(DETECTORS)), dtype=np.float64),
     )
 
 
@@ -78,15 +104,21 @@ def raise_alerts(
     alerts = []
     marked = np.flatnonzero(out.mark)
     users, days = out.facts[marked, m.F_USER].tolist(), out.facts[marked, m.F_DAY].tolist()
-    marks, event_ids = out.mark[marked].tolist(), batch.event_ids
-    for row, mark, user, day in zip(marked.tolist(), marks, users, days, strict=True):
+    marks, event_ids = out.mark[marked].tolist(), _texts_of(batch.event_ids, marked)
+    every = zip(marked.tolist(), marks, users, days, event_ids, strict=True)
+    for row, mark, user, day, event_id in every:
         if mark & m.SAMPLE:
-            episodes.note_sample(user, day, event_ids[row])
+            episodes.note_sample(user, day, event_id)
         if mark & m.RAISED:
             facts, figures = out.facts[row].tolist(), out.figures[row].tolist()
             found = detection_of(row, facts, figures, branch_names)
             alerts.append(_alert(episodes, batch, found, plan))
     return alerts
+
+
+def _texts_of(column: Sequence[str], rows: NDArray[np.int64]) -> Sequence[str]:
+    """Return the texts of some rows, all at once where they are still bytes."""
+    return column.take(rows) if isinstance(column, Texts) else [column[i] for i in rows.tolist()]
 
 
 def _alert(episodes: Episodes, batch: EventBatch, found: Detection, plan: Plan) -> Alert:
@@ -109,10 +141,11 @@ def _remember_branches(names: dict[int, str], batch: EventBatch, rows: Rows) -> 
     column = batch.record_branch
     row_of_code = np.full(len(column.values) + 1, -1, dtype=np.int64)
     row_of_code[column.codes] = np.arange(len(batch), dtype=np.int64)
-    for name, row in zip(column.values, row_of_code.tolist(), strict=False):
-        key = int(rows.branch_key[row])
-        if row >= 0 and key != 0 and key not in names:
-            names[key] = name
+    used = np.flatnonzero(row_of_code[:-1] >= 0)
+    keys = rows.branch_key[row_of_code[used]]
+    for code, key in zip(used.tolist(), keys.tolist(), strict=True):
+        if key != 0 and key not in names:
+            names[key] = column.values[code]
 
 
 def detection_of(

@@ -13,9 +13,12 @@ import numpy as np
 from numpy.typing import NDArray
 
 from detector.columns import Coded, EventBatch
+from detector.compiled import kernel
 from detector.customers import Approval
 from detector.hashing import hash_strings, mix
 from detector.reference import Reference
+from detector.state.layout import I64
+from detector.state.tables import find_cell, place_keys
 
 _DAY_NS = 86_400_000_000_000
 _ZONES_NS = _DAY_NS // 2  # a local day of any zone lies within half a day of the UTC day
@@ -34,6 +37,31 @@ def is_in(keys: NDArray[np.int64], table: NDArray[np.int64]) -> NDArray[np.bool_
         return np.zeros(keys.size, dtype=np.bool_)
     at = np.minimum(np.searchsorted(table, keys), table.size - 1)
     return np.asarray(table[at] == keys)
+
+
+def key_set(keys: I64) -> I64:
+    """Lay keys > 0 out for ``is_held``: one look instead of a search per row."""
+    table = np.zeros(keys.size + keys.size // 2 + 1, dtype=np.int64)
+    everyone, target = np.ones(keys.size, dtype=np.uint8), np.empty(keys.size, dtype=np.int64)
+    place_keys(keys, everyone, table, target)
+    return table
+
+
+def is_held(keys: I64, held: I64) -> NDArray[np.bool_]:
+    """(n,) whether each key, 0 = missing, is in a ``key_set``.
+
+    >>> is_held(np.array([0, 2**60, 4]), key_set(np.array([2**60, 7]))).tolist()
+    [False, True, False]
+    """
+    out = np.zeros(keys.size, dtype=np.bool_)
+    _look_up(keys, held, out)
+    return out
+
+
+@kernel
+def _look_up(keys: I64, held: I64, out: NDArray[np.bool_]) -> None:
+    for row in range(keys.size):
+        out[row] = keys[row] != 0 and held[find_cell(held, keys[row])] == keys[row]
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,14 +87,14 @@ class Scope:
 class Reasons:
     """Reference data about customers and approvals, as keys.
 
-    ``sensitive`` are sorted customer keys, ``own`` sorted keys of user × customer.
+    ``sensitive`` are customers, ``own`` user × customer, both as a ``key_set``.
     ``tickets`` maps a ticket id to its approvals; a ticket that nobody listed is taken for
     a business case of another system. ``pairs`` maps the key of
     user × customer or user × branch to the periods in which it is approved.
     """
 
-    sensitive: NDArray[np.int64]
-    own: NDArray[np.int64]
+    sensitive: I64
+    own: I64
     tickets: Mapping[str, tuple[Scope, ...]]
     pairs: Mapping[int, tuple[Period, ...]]
 
@@ -87,6 +115,8 @@ class Reasons:
         """(n,) whether the event names a ticket that may be used for it."""
         column = batch.ticket_id
         good = column.codes >= 0
+        if not self.tickets:
+            return np.asarray(good)
         listed = _listed(column, self.tickets)
         for row in np.flatnonzero(listed[column.codes] & good).tolist():
             scopes = self.tickets[column.values[int(column.codes[row])]]
@@ -124,8 +154,8 @@ def reasons_of(reference: Reference) -> Reasons:
         for key in _pair_keys(approval):
             pairs.setdefault(key, []).append(period)
     return Reasons(
-        sensitive=np.sort(hash_strings(customers.sensitive)),
-        own=np.sort(own),
+        sensitive=key_set(hash_strings(customers.sensitive)),
+        own=key_set(own),
         tickets={ticket: tuple(found) for ticket, found in tickets.items()},
         pairs={key: tuple(found) for key, found in pairs.items()},
     )

@@ -12,6 +12,7 @@ from detector.scoring.combine import combine
 from detector.scoring.counts import busy_factor, score_counts
 from detector.scoring.describe import describe
 from detector.scoring.extract import extract
+from detector.scoring.kept import keep_row
 from detector.scoring.model import (
     DUPLICATE,
     F_DAY,
@@ -108,7 +109,7 @@ def score_rows(
     for row in range(first, rows.time_ns.size):
         if not has_room(tables):
             return row
-        look_ahead(tables, rows, row, out.window)
+        look_ahead(tables, rows, row)
         out.mark[row] = 0
         out.score[row] = np.nan
         slot = slot_of(tables, model, limits, rows.user[row], rows.time_ns[row])
@@ -248,6 +249,9 @@ def decide(
     """Mark the row if it opens or grows an episode, or is a sample of one."""
     day, surprise = tables.actors.day[slot, parity], tables.actors.surprise[slot, parity]
     out.score[row] = surprise[SCORE]
+    if out.kept_actor.shape[0] > 0:
+        group = group_of(tables.actors.ints[slot], model)
+        keep_row(tables, row, slot, parity, group, changed, out)
     if surprise[SCORE] < limits.emit_score - 1.0:
         return
     if changed or day[SAMPLED] < _FIRST_SAMPLES:

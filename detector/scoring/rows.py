@@ -22,13 +22,16 @@ from detector.scoring.model import (
     IS_VOLUME,
     Rows,
 )
-from detector.scoring.reasons import is_in
+from detector.scoring.networks import network_keys
+from detector.scoring.reasons import is_held
 from detector.scoring.under_cap import NEAR_SHARE
+from detector.state.layout import FIELDS
 
 if TYPE_CHECKING:  # the plan imports this package
     from detector.plan import Plan
 
 _T = TypeVar("_T", bound=np.generic)
+_ADDRESS = FIELDS.index("address")
 
 
 def rows_of(batch: EventBatch, plan: Plan) -> Rows:
@@ -67,32 +70,20 @@ def rows_of(batch: EventBatch, plan: Plan) -> Rows:
 
 
 def value_columns(batch: EventBatch) -> tuple[Coded, ...]:
-    """Return the columns of ``unfamiliar``, in the order of ``state.layout.FIELDS``.
-
-    Addresses stand for their network: a lease changes every day, a network does not.
-    """
-    address = Coded(batch.source_ip.codes, tuple(map(network_of, batch.source_ip.values)))
+    """Return the columns of ``unfamiliar``, in the order of ``state.layout.FIELDS``."""
     return (
-        batch.system, batch.action, batch.device_id, address, batch.channel, batch.data_class,
+        batch.system, batch.action, batch.device_id, batch.source_ip, batch.channel,
+        batch.data_class,
     )  # fmt: skip
 
 
-def network_of(address: str) -> str:
-    """Return the /24 of an IPv4 address, the /64 of an IPv6 address, else the text itself.
-
-    >>> network_of("10.2.3.4"), network_of("2001:db8:1:2:3::7"), network_of("kiosk")
-    ('10.2.3', '2001:db8:1:2', 'kiosk')
-    """
-    if ":" in address:
-        return ":".join(address.split(":")[:4])
-    head, _, last = address.rpartition(".")
-    return head if last.isdigit() and head.count(".") == 2 else address
-
-
 def value_keys(column: Coded, field: int) -> NDArray[np.int64]:
-    """(values + 1,) keys of a field's distinct values; the last, for "missing", is 0."""
-    keys = mix(hash_strings(column.values), np.int64(field + 1))
-    return np.append(keys, np.int64(0))
+    """(values + 1,) keys of a field's distinct values; the last, for "missing", is 0.
+
+    Addresses stand for their network.
+    """
+    texts = network_keys if field == _ADDRESS else hash_strings
+    return np.append(mix(texts(column.values), np.int64(field + 1)), np.int64(0))
 
 
 def _values(batch: EventBatch, plan: Plan) -> tuple[NDArray[np.int64], NDArray[np.float64]]:
@@ -134,8 +125,8 @@ def _flags(
     outcome = _taken(batch.outcome, lambda name: IS_DENIED * (name == "denied"), 0, np.int64)
     secret = _taken(batch.data_class, lambda name: IS_SECRET * (name == "C3"), 0, np.int64)
     reasons = plan.reasons
-    sensitive = is_in(batch.customer_hash, reasons.sensitive)
-    own = is_in(customer_pair, reasons.own)
+    sensitive = is_held(batch.customer_hash, reasons.sensitive)
+    own = is_held(customer_pair, reasons.own)
     explained = reasons.explained(batch, branch_key)
     flags = (
         action | outcome | secret | IS_SENSITIVE * sensitive | IS_OWN * own

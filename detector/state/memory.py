@@ -69,13 +69,15 @@ from detector.state.layout import (
     empty_tables,
     empty_values,
 )
-from detector.state.tables import fill_actor_table, place_keys
+from detector.state.tables import fill_actor_table, move_cells, place_keys
 
 _GROWTH = 1.3  # little slack: state is counted per active user
+_SMALL_GROWTH, _SMALL_BYTES = 2.0, 2**26  # below it slack is cheap, and moving is not
 _REMEDY = "The state is of another version: start with an empty store"
 _UNCHANGED = "Start with an empty store, or restore an unchanged copy"
 _Pairs = CustomerPairs | BranchPairs | ValuePairs
-_MAKERS: dict[type, Callable[[int], _Pairs]] = {
+_MAKERS: dict[type, Callable[[int], _Pairs | Arena]] = {
+    Arena: empty_arena,
     CustomerPairs: empty_customers,
     BranchPairs: empty_branches,
     ValuePairs: empty_values,
@@ -113,18 +115,18 @@ def make_room(tables: Tables) -> Tables:
         arena = _grow_arena(arena)
     if counts[N_PAIRS] * 20 >= customers.key.size * 17:
         oldest_day = actors.ints[:, RING_DAY] - _KEPT_DAYS
-        bigger = empty_customers(int(customers.key.size * _GROWTH))
+        bigger = empty_customers(_more(customers.key.size, _words(customers).nbytes))
         kept = customers.last_day >= oldest_day[customers.slot]
         counts[N_PAIRS] = _move(customers, bigger, kept)
         used = bigger.slot[bigger.key != 0]
         actors.ints[:, N_CUSTOMER_PAIRS] = np.bincount(used, minlength=actors.user.size)
         customers = bigger
     if counts[N_BRANCHES] * 20 >= branches.key.size * 17:
-        more = empty_branches(int(branches.key.size * _GROWTH))
+        more = empty_branches(_more(branches.key.size, _words(branches).nbytes))
         _move(branches, more)
         branches = more
     if (counts[N_VALUE_PAIRS] + N_FIELDS) * 20 >= values.key.size * 17:
-        wider = empty_values(int(values.key.size * _GROWTH))
+        wider = empty_values(_more(values.key.size, _words(values).nbytes))
         _move(values, wider)
         values = wider
     return Tables(actors, arena, customers, branches, values, counts)
@@ -139,15 +141,24 @@ def _move(old: _Pairs, new: _Pairs, kept: NDArray[np.bool_] | None = None) -> in
     wanted = np.ones(old.key.size, dtype=np.uint8) if kept is None else kept.view(np.uint8)
     target = np.empty(old.key.size, dtype=np.int64)
     n_kept = place_keys(old.key, wanted, new.key, target)
-    cells = np.flatnonzero(target >= 0)
-    for column in old._fields[1:]:
-        getattr(new, column)[target[cells]] = getattr(old, column)[cells]
+    move_cells(_words(old), _words(new), target)
     return n_kept
 
 
+def _words(pairs: _Pairs) -> NDArray[np.uint32]:
+    """(cells, words) the table whose columns these are."""
+    cells: NDArray[Any] = pairs.key.base  # type: ignore[assignment]
+    return cells.view(np.uint32).reshape(cells.size, -1)
+
+
+def _more(n_rows: int, n_bytes: int) -> int:
+    """Return how many rows a table of this size should grow to."""
+    return int(n_rows * (_GROWTH if n_bytes > _SMALL_BYTES else _SMALL_GROWTH))
+
+
 def _grow_actors(old: Actors, n_actors: int) -> Actors:
-    n_slots = int(old.user.size * _GROWTH)
-    new = empty_actors(n_slots, int(n_slots * 1.5) + 1)
+    n_slots = _more(old.user.size, sum(column.nbytes for column in old))
+    new = empty_actors(n_slots, 3 * n_slots)
     for name in Actors._fields:
         if name != "table":
             getattr(new, name)[: old.user.size] = getattr(old, name)
@@ -157,7 +168,7 @@ def _grow_actors(old: Actors, n_actors: int) -> Actors:
 
 def _grow_arena(old: Arena) -> Arena:
     n_rows = old.time_ns.size
-    new = empty_arena(int(n_rows * _GROWTH) + 2 * CHUNK_ROWS[-1])
+    new = empty_arena(_more(n_rows, sum(column.nbytes for column in old)) + 2 * CHUNK_ROWS[-1])
     for name in Arena._fields:
         if name != "free":
             getattr(new, name)[:n_rows] = getattr(old, name)
@@ -203,11 +214,11 @@ def tables_from(arrays: Mapping[str, NDArray[np.generic]]) -> Tables:
 
 
 def _laid_out(part: Any) -> Any:
-    """Give a pair table the layout in memory that kernels are compiled for."""
+    """Give a table the layout in memory that kernels are compiled for."""
     maker = _MAKERS.get(type(part))
     if maker is None:
         return part
-    table = maker(part.key.size)
+    table = maker(len(part[0]))
     for name in part._fields:
         getattr(table, name)[:] = getattr(part, name)
     return table

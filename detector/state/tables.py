@@ -13,6 +13,7 @@ from detector.state.layout import (
     NO_DAY,
     ROLE,
     U8,
+    U32,
     Actors,
     BranchPairs,
     CustomerPairs,
@@ -131,3 +132,12 @@ def place_keys(old: I64, kept: U8, new: I64, target: I64) -> int:
             new[target[cell]] = old[cell]
             n_kept += 1
     return n_kept
+
+
+@kernel
+def move_cells(old: U32, new: U32, target: I64) -> None:
+    """Copy whole cells of a table, as (n, words), to where their keys have been entered."""
+    for cell in range(target.size):
+        if target[cell] >= 0:
+            for word in range(old.shape[1]):
+                new[target[cell], word] = old[cell, word]

@@ -63,6 +63,11 @@ where excluded.stream <> episode.stream or excluded.version >= episode.version
 ALERTS_AFTER = "select arrival, stream, content from alert where arrival > :after"
 BY_ARRIVAL = " order by arrival limit :limit"
 OF_STREAM = " and stream = :stream"
+COUNT_AFTER = """
+select count(*) from (
+    select 1 from alert where stream = :stream and arrival > :after limit :limit
+) as waiting
+"""
 
 ACTIVATE = """
 insert into activation (stream, position, digests, activated_ms)
@@ -77,4 +82,5 @@ SINK = "select arrival from sink_position where sink = :sink"
 MOVE_SINK = """
 insert into sink_position (sink, arrival, moved_ms) values (:sink, :arrival, {now_ms})
 on conflict (sink) do update set arrival = excluded.arrival, moved_ms = excluded.moved_ms
+where excluded.arrival > sink_position.arrival
 """

@@ -143,6 +143,27 @@ def test_a_sink_that_follows_arrivals_gets_each_line_once(store: Store) -> None:
     assert [arrival.stream for arrival in store.arrivals(0, 1)] == ["access/1"]
 
 
+def test_a_sink_can_follow_one_stream(store: Store) -> None:
+    """Each host delivers the alerts of its own partitions, and knows how many wait."""
+    for stream in ("access/1", "access/2", "access/1"):
+        user = f"u{store.n_arrivals(0, 9, stream)}"
+        store.write_alerts(store.claim(stream, "one"), [an_alert(user)])
+
+    first, second = store.arrivals(0, 10, "access/1")
+    assert [first.line, second.line] == lines(an_alert("u0"), an_alert("u1"))
+    assert store.arrivals(first.number, 10, "access/1") == [second]
+    assert store.n_arrivals(first.number, 9, "access/1") == 1
+    assert store.n_arrivals(0, 1, "access/1") == 1
+
+
+def test_a_sink_s_position_never_goes_back(store: Store) -> None:
+    """A host that wakes up late notes what has long been surpassed."""
+    store.move_sink("webhook", 7)
+    store.move_sink("webhook", 3)
+
+    assert store.sink_position("webhook") == 7
+
+
 def test_many_alerts_come_back_in_order(store: Store) -> None:
     """More than are read at once."""
     claim = store.claim(STREAM, "one")
