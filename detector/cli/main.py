@@ -12,6 +12,7 @@ from pathlib import Path
 import click
 
 from detector import __version__
+from detector.cli.serve_command import account, serve, verdicts, verify_log
 from detector.errors import (
     ArtifactError,
     DetectorError,
@@ -226,12 +227,26 @@ def check(files: tuple[Path, ...], as_json: bool) -> None:
 @click.option("--branches", default=12, show_default=True, type=click.IntRange(2, 1_000))
 @click.option("--days", default=28, show_default=True, type=click.IntRange(8, 366))
 @click.option("--seed", default=7, show_default=True, type=click.IntRange(0))
+@click.option("--serve", "port", is_flag=False, flag_value=8080, type=click.IntRange(0, 65_535))
 @_JSON
-def demo(folder: Path, users: int, branches: int, days: int, seed: int, as_json: bool) -> None:
-    """Simulate a bank, fit on the first half, replay the rest, show what was found."""
-    from detector.cli.demo import run_demo
+def demo(
+    folder: Path,
+    users: int,
+    branches: int,
+    days: int,
+    seed: int,
+    port: int | None,
+    as_json: bool,
+) -> None:
+    """Simulate a bank, fit on the first half, replay the rest, show what was found.
+
+    --serve [PORT] opens the console on it.
+    """
+    from detector.cli.demo import run_demo, serve_demo
 
     run_demo(folder, users=users, branches=branches, days=days, seed=seed, as_json=as_json)
+    if port is not None:
+        serve_demo(folder, port)
 
 
 @cli.command()
@@ -243,3 +258,7 @@ def completion(shell: str) -> None:
     kind = get_completion_class(shell)
     if kind is not None:
         click.echo(kind(cli, {}, "detector", "_DETECTOR_COMPLETE").source())
+
+
+for _command in (serve, account, verify_log, verdicts):
+    cli.add_command(_command)

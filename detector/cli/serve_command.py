@@ -14,7 +14,9 @@ if TYPE_CHECKING:
     from detector.console.service import Console
 
 _FINDINGS = 3
-_STORE = click.option("--store", required=True, help="sqlite:///file.db or postgresql://user@host/db")
+_STORE = click.option(
+    "--store", required=True, help="sqlite:///file.db or postgresql://user@host/db"
+)
 _ROLES = ("viewer", "analyst", "investigator", "manager", "auditor", "admin")
 _FILE = click.Path(path_type=Path)
 _EVENTS_AT_ONCE = 500
@@ -127,7 +129,7 @@ def verify_log(store: str, anchors: Path | None, key: Path | None, as_json: bool
 
     if (anchors is None) != (key is None):
         raise OptionError("one is missing", where="--anchors, --key", hint="Give both, or neither")
-    opened = ConsoleStore(store, is_reader=True)
+    opened = ConsoleStore(store, reads_only=True)
     with opened.reading() as db:
         found = verify(db, anchors, key)
     opened.close()
@@ -154,7 +156,7 @@ def export(store: str, after: int) -> None:
     from detector.console.triage_actions import verdict_events
     from detector.store.console import ConsoleStore
 
-    opened = ConsoleStore(store, is_reader=True)
+    opened = ConsoleStore(store, reads_only=True)
     while True:
         rows: list[dict[str, Any]]
         with opened.reading() as db:

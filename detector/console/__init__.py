@@ -1,1 +1,1 @@
-"""The console: alerts in front of people, their decisions recorded. Server-made pages and `/api/v1`."""
+"""The console: alerts in front of people, their decisions recorded; pages and `/api/v1`."""

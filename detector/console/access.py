@@ -161,8 +161,9 @@ def needs(right: Right) -> Dependency:
             raise ForbiddenError(right.value)
         return visit
 
-    checked.right = right  # type: ignore[attr-defined]  the tests read it from every route
-    return Depends(checked)
+    checked.right = right  # type: ignore[attr-defined]  # tests read it
+    found: Dependency = Depends(checked)
+    return found
 
 
 def right_of(dependency: Callable[..., Any] | None) -> Right | None:

@@ -1,4 +1,4 @@
-"""An alert's line → what its page shows: figures against what is usual, and what would have been quiet."""
+"""An alert's line → what its page shows: figures against what is usual, what had been quiet."""
 
 from __future__ import annotations
 
@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from markupsafe import Markup
+
 from detector.console import charts
 from detector.console.texts import Words
 from detector.store.alert_queries import AlertView
@@ -65,7 +66,9 @@ def _comparison(name: str, numbers: dict[str, Any], t: Words) -> Comparison:
     facts = [(t.of("fact", key), _fact(key, count[key], t)) for key in _FACTS if _has(count, key)]
     facts += [(t.of("field", key), t.number(n)) for key, n in count.get("new_values", {}).items()]
     window = t.of("window", count.get("window"))
-    return Comparison(name, t.of("quantity", _quantity(name, count)), window, observed, bands, tuple(facts))
+    return Comparison(
+        name, t.of("quantity", _quantity(name, count)), window, observed, bands, tuple(facts)
+    )
 
 
 _RANGES = (("yourself", "usual_range"), ("peers", "peer_range"))
@@ -96,7 +99,7 @@ def _fact(key: str, value: Any, t: Words) -> str:
     return t.of("rule", value) if key == "rule" else str(value)
 
 
-def contributions(content: dict[str, Any], t: Words) -> list[tuple[str, float, bool, Markup]]:
+def contributions(content: dict[str, Any]) -> list[tuple[str, float, bool, Markup]]:
     """Return (detector, surprise, fired, bar), most surprising first."""
     said = content["contributions"]
     highest = max((part["surprise"] for part in said), default=0) or 1

@@ -13,6 +13,7 @@ from detector.console import alert_changes, live, queue_query, suppressions, vie
 from detector.console.access import Reader, Suppressor, Triager, UnmaskAsker, Visit, recognised
 from detector.console.api_models import (
     AlertPage,
+    AlertQuery,
     Feed,
     NewSuppression,
     NewText,
@@ -72,31 +73,16 @@ Limit = Annotated[int, Query(ge=1, le=_MOST_ROWS)]
 
 
 @router.get("/alerts")
-def alerts(
-    request: Request,
-    visit: Reader,
-    view: str = "all",
-    sort: str = "score",
-    cursor: str = "",
-    q: str = "",
-    severity: str = "",
-    detector: str = "",
-    branch: str = "",
-    role: str = "",
-    status: str = "",
-    verdict: str = "",
-    employee: str = "",
-    since: str = "",
-    until: str = "",
-) -> AlertPage:
+def alerts(visit: Reader, asked: Annotated[AlertQuery, Query()]) -> AlertPage:
     """List alerts as the queue does: views, filters, order, and a cursor for the next page."""
-    asked = {**request.query_params, "view": view, "sort": sort}
-    chosen = queue_query.view_of(asked)
+    texts = asked.model_dump()
+    view = queue_query.view_of(texts)
     with visit.console.store.reading() as db:
         names = names_for(visit.console, db, visit.person)
-        which = queue_query.filters_of(db, names, visit.viewer, asked)
-        order = queue_query.sort_of(asked, chosen)
-        page = viewing.listed(db, visit.viewer, chosen, which, sort=order, cursor=cursor or None)
+        which = queue_query.filters_of(db, names, visit.viewer, texts)
+        order = queue_query.sort_of(texts, view)
+        cursor = asked.cursor or None
+        page = viewing.listed(db, visit.viewer, view, which, sort=order, cursor=cursor)
     rows = [shown(row, names, visit.person.language) for row in page.rows]
     return AlertPage.model_validate({"alerts": rows, "next_cursor": page.next_cursor})
 
@@ -198,7 +184,9 @@ def verdicts(visit: Reader, after: int = 0, limit: Limit = 100) -> Feed:
     with visit.console.store.reading() as db:
         names = names_for(visit.console, db, visit.person)
         rows = verdict_events(db, after, limit, visit.person.branches)
-    return Feed(rows=[named(row, names) for row in rows], after=rows[-1]["number"] if rows else after)
+    return Feed(
+        rows=[named(row, names) for row in rows], after=rows[-1]["number"] if rows else after
+    )
 
 
 def describe(app: FastAPI) -> JSONResponse:

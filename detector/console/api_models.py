@@ -17,6 +17,24 @@ class _Sent(BaseModel):
     model_config = ConfigDict(extra="forbid")
 
 
+class AlertQuery(_Sent):
+    """Views, filters and order of the queue; an empty text does not restrict."""
+
+    view: str = "all"
+    sort: str = "score"
+    cursor: str = Field("", max_length=400)
+    q: str = Field("", max_length=200)
+    severity: str = ""
+    detector: str = ""
+    branch: str = ""
+    role: str = ""
+    status: str = ""
+    verdict: str = ""
+    employee: str = Field("", max_length=200)
+    since: str = ""
+    until: str = ""
+
+
 class TriageChange(_Sent):
     """A change of status, assignee or verdict, made on a row version (0: nobody has changed it)."""
 

@@ -53,7 +53,13 @@ def employee(visit: Reader, ref: str) -> dict[str, Any]:
         names = names_for(console, db, visit.person)
         kept = ledger(db, user_id, viewing.newest_day(db, viewer) or date.min, viewer.branches)
     console.noted(visit.person.login, "employee.look", ref.upper(), way=visit.way)
-    return {"staff": names.staff(user_id), "ref": ref.upper(), "risk": kept.risk, "parts": kept.parts, "alerts": kept.rows}
+    return {
+        "staff": names.staff(user_id),
+        "ref": ref.upper(),
+        "risk": kept.risk,
+        "parts": kept.parts,
+        "alerts": kept.rows,
+    }
 
 
 @router.get("/overview")

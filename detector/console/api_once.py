@@ -78,7 +78,9 @@ class _Once:
             raise RefusedError("other_request")
         if held.status is None:
             raise RefusedError("in_progress")
-        return Response(held.response, held.status, {"Idempotent-Replay": "true"}, "application/json")
+        return Response(
+            held.response, held.status, {"Idempotent-Replay": "true"}, "application/json"
+        )
 
     def _mine(self) -> tuple[Any, ...]:
         return _k.account == self.visit.person.login, _k.key == self.key

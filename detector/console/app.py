@@ -7,6 +7,7 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from importlib import resources
 from pathlib import Path
+from typing import Any
 from urllib.parse import quote
 
 from fastapi import FastAPI, Request
@@ -146,14 +147,16 @@ def _problem(request: Request, status: int, code: str) -> Response:
     t = words_for(request, visit)
     if request.url.path.startswith(api.PREFIX):
         return JSONResponse({"error": {"code": code, "message": t(f"problem.{code}")}}, status)
-    values = {"title": t("problem.title"), "text": t(f"problem.{code}")}
+    values: dict[str, Any] = {"title": t("problem.title"), "text": t(f"problem.{code}")}
     return page(request, "message.html", visit, status=status, **values)
 
 
 def _to_the_door(request: Request, _error: Exception) -> Response:
     """Send a browser to the sign-in, and back afterwards; tell a program that it is unknown."""
     path = request.url.path
-    if path.startswith(api.PREFIX) or request.headers.get("accept", "").startswith("text/event-stream"):
+    if path.startswith(api.PREFIX) or request.headers.get("accept", "").startswith(
+        "text/event-stream"
+    ):
         told = {"error": {"code": "not_signed_in", "message": "a valid token or session is needed"}}
         return JSONResponse(told, 401, headers={"WWW-Authenticate": "Bearer"})
     if request.headers.get("hx-request") == "true":

@@ -37,7 +37,7 @@ def level(share: float) -> int:
 
 
 def ladder(value: float, highest: float) -> float:
-    """Return where a count stands, in percent of the width; logarithmic, so that 9 and 900 both show.
+    """Return where a count stands, in percent of the width; logarithmic: 9 and 900 both show.
 
     >>> ladder(0, 100), ladder(100, 100)
     (0.0, 100.0)
@@ -86,7 +86,13 @@ def columns(counts: Sequence[int], titles: Sequence[str], label: str, height: in
     """Draw one column a count."""
     highest, width = max(counts, default=0) or 1, 100 / max(len(counts), 1)
     parts = [
-        _rect("c0", i * width + width * 0.1, height - (h := n / highest * (height - 2)), (width * 0.8, h), title)
+        _rect(
+            "c0",
+            i * width + width * 0.1,
+            height - (h := n / highest * (height - 2)),
+            (width * 0.8, h),
+            title,
+        )
         for i, (n, title) in enumerate(zip(counts, titles, strict=True))
         if n > 0
     ]
@@ -106,7 +112,9 @@ def stacks(
                 tall = n / highest * (height - 4)
                 top -= tall
                 size = (width * 0.76, max(tall - 1, 1))
-                parts.append(_rect(f"c{k}", i * width + width * 0.12, top, size, f"{day} · {name} · {n}"))
+                parts.append(
+                    _rect(f"c{k}", i * width + width * 0.12, top, size, f"{day} · {name} · {n}")
+                )
     return _svg("stacks", height, parts, label)
 
 

@@ -1,4 +1,4 @@
-"""The access events behind alerts, where they are stored: samples, usual hours, branches, ledger."""
+"""The access events behind alerts, where they are stored: samples, hours, branches, ledger."""
 
 from __future__ import annotations
 
@@ -171,10 +171,8 @@ def hours_before(db: Connection, user_id: str, day: date) -> list[int]:
     return hours
 
 
-def branches_of(
-    db: Connection, user_id: str, until: date
-) -> list[tuple[str | None, int, int]]:
-    """Return (branch, events, distinct customers) of 90 days, most visited first, at most twelve."""
+def branches_of(db: Connection, user_id: str, until: date) -> list[tuple[str | None, int, int]]:
+    """Return (branch, events, distinct customers) of 90 days, most visited first, up to 12."""
     column = access_event.c
     since = until - timedelta(days=89)
     n = func.count()
@@ -188,9 +186,7 @@ def branches_of(
     return [(branch, events, customers) for branch, events, customers in db.execute(query)]
 
 
-def ledger(
-    db: Connection, user_id: str, role: str | None, until: date, days: int
-) -> Ledger:
+def ledger(db: Connection, user_id: str, role: str | None, until: date, days: int) -> Ledger:
     """Count what a person has seen in some days, beside colleagues of the same role."""
     column = access_event.c
     since = until - timedelta(days=days - 1)
@@ -210,4 +206,5 @@ def ledger(
     others = sorted(db.execute(peers).scalars()) if role else []
     median = others[len(others) // 2] if others else None
     high = others[min(int(len(others) * 0.95), len(others) - 1)] if others else None
-    return Ledger(days, *(int(n) for n in own), median, high)
+    n_customers, n_records, n_branches = (int(n) for n in own)
+    return Ledger(days, n_customers, n_records, n_branches, median, high)

@@ -3,15 +3,14 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
-from typing import Any
 
 import orjson
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from cryptography.hazmat.primitives.serialization import load_pem_private_key
-from sqlalchemy import Connection, select, text
+from sqlalchemy import Connection, RowMapping, select, text
 
 from detector.console.journal_chain import Entry, anchor, canonical, chained
 from detector.errors import OptionError
@@ -48,7 +47,7 @@ def _last(db: Connection) -> Entry | None:
     return None if row is None else entry_of(row)
 
 
-def entry_of(row: Mapping[str, Any]) -> Entry:
+def entry_of(row: RowMapping) -> Entry:
     """Return a row as an entry; what is no JSON any more cannot have the right hash."""
     try:
         detail = orjson.loads(row["detail"])

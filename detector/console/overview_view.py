@@ -84,7 +84,9 @@ def _workload(rows: list[dict[str, Any]]) -> list[dict[str, Any]]:
     found: dict[str | None, dict[str, Any]] = {}
     for row in rows:
         name = row["assignee"]
-        held = found.setdefault(name, {"assignee": name, "n_alerts": 0, "oldest_ms": row["oldest_ms"]})
+        held = found.setdefault(
+            name, {"assignee": name, "n_alerts": 0, "oldest_ms": row["oldest_ms"]}
+        )
         held["n_alerts"] += row["n_alerts"]
         held["oldest_ms"] = min(held["oldest_ms"], row["oldest_ms"])
     return sorted(found.values(), key=lambda row: -row["n_alerts"])

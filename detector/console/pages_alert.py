@@ -86,7 +86,7 @@ def _shown(
         "sentences": sentences(fields, t.language),
         "other_sentence": fields["explanation"][other],
         "comparisons": alert_view.comparisons(fields, t),
-        "contributions": alert_view.contributions(fields, t),
+        "contributions": alert_view.contributions(fields),
         "quiet_if": alert_view.quiet_if(fields, t),
         "versions": alert_view.versions(alert),
         "similar": [{**s, "staff": names.staff(s["user_id"])} for s in before],

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import secrets
-from typing import Annotated
+from typing import Annotated, Any
 
 from fastapi import APIRouter, Form, Request
 from fastapi.responses import RedirectResponse, Response
@@ -30,7 +30,7 @@ _DOOR = "detector_door"
 _YEAR_S = 31_536_000
 
 
-def with_door(request: Request, name: str, status: int = 200, **values: object) -> Response:
+def with_door(request: Request, name: str, status: int = 200, **values: Any) -> Response:
     """Return a form for somebody not signed in: a cookie and a field that must agree."""
     console = console_of(request)
     secret = request.cookies.get(_DOOR) or secrets.token_urlsafe(16)
@@ -166,7 +166,7 @@ def asked(request: Request, secret: str) -> Response:
     with console.store.reading() as db:
         found = questions.find(db, secret, console.clock_ms())
     if found is None:
-        values = {"title": t("answer.over"), "text": t("answer.over_text")}
+        values: dict[str, Any] = {"title": t("answer.over"), "text": t("answer.over_text")}
         return page(request, "message.html", None, status=404, **values)
     return with_door(request, "answer.html", asked=found, problem=None)
 

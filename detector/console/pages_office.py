@@ -64,7 +64,7 @@ def _accounts(request: Request, visit: Visit, problem: str | None) -> Response:
     with visit.console.store.reading() as db:
         everybody = people.everybody(db)
     status = 200 if problem is None else 422
-    values = {"accounts": everybody, "roles": list(Role), "problem": problem}
+    values: dict[str, Any] = {"accounts": everybody, "roles": list(Role), "problem": problem}
     return page(request, "accounts.html", visit, status=status, **values)
 
 
@@ -102,13 +102,18 @@ def keep_account(visit: Visit, new: NewAccount) -> None:
     console = visit.console
     with console.store.writing() as db:
         people.save(db, new, console.clock_ms())
-        told: dict[str, Any] = {"role": new.role.value, "branches": new.branches and sorted(new.branches)}
+        told: dict[str, Any] = {
+            "role": new.role.value,
+            "branches": new.branches and sorted(new.branches),
+        }
         told["password_set"] = new.password is not None
         console.note(db, visit.person.login, "account.save", new.login, **told)
 
 
 @router.post("/accounts/{login}/active")
-def set_active(visit: AccountKeeper, login: str, active: Annotated[str, Form(max_length=3)]) -> Response:
+def set_active(
+    visit: AccountKeeper, login: str, active: Annotated[str, Form(max_length=3)]
+) -> Response:
     """Let an account in, or keep it out and end its sessions."""
     keep_active(visit, login, active=active == "yes")
     return RedirectResponse("/accounts", 303)
@@ -171,7 +176,11 @@ def save_password(request: Request, visit: OwnAccount, old: Short, new: Short) -
 
 @router.post("/settings/tokens")
 def make_token(
-    request: Request, visit: OwnAccount, form: SentForm, name: Short, days: Annotated[int, Form(ge=1, le=365)]
+    request: Request,
+    visit: OwnAccount,
+    form: SentForm,
+    name: Short,
+    days: Annotated[int, Form(ge=1, le=365)],
 ) -> Response:
     """Make a token; its secret is shown once. No token makes another."""
     t = words_for(request, visit)

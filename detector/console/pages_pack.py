@@ -12,8 +12,8 @@ from markupsafe import Markup
 from detector import __version__
 from detector.console import alert_view, journal
 from detector.console.access import Exporter
-from detector.console.journal_chain import Entry
 from detector.console.finding import found
+from detector.console.journal_chain import Entry
 from detector.console.pages_alert import sample_events, sentences
 from detector.console.people import LANGUAGES
 from detector.console.rendering import page, zone_of
@@ -40,7 +40,7 @@ def pack(request: Request, visit: Exporter, alert_id: str, language: str = "") -
             "alert": fields,
             "sentences": sentences(fields, chosen),
             "comparisons": alert_view.comparisons(fields, t),
-            "contributions": alert_view.contributions(fields, t),
+            "contributions": alert_view.contributions(fields),
             "versions": alert_view.versions(alert),
             "events": sample_events(db, visit, fields, names),
             "comments": alert.comments,

@@ -55,9 +55,7 @@ def employee(request: Request, visit: Reader, ref: str) -> Response:
     return page(request, "employee.html", visit, **values)
 
 
-def _person(
-    db: Connection, visit: Visit, user_id: str, names: Names, t: Words
-) -> dict[str, Any]:
+def _person(db: Connection, visit: Visit, user_id: str, names: Names, t: Words) -> dict[str, Any]:
     viewer = visit.viewer
     today = viewing.newest_day(db, viewer) or date.min
     kept = ledger(db, user_id, today, viewer.branches)
@@ -79,7 +77,9 @@ def _person(
 
 def _parts(kept: Ledger, today: date) -> list[tuple[dict[str, Any], float, Any]]:
     """Return (alert, points today, bar), most points first."""
-    said = sorted(((row, employee_view.points(row, today)) for row in kept.rows), key=lambda p: -p[1])
+    said = sorted(
+        ((row, employee_view.points(row, today)) for row in kept.rows), key=lambda p: -p[1]
+    )
     highest = max((points for _, points in said), default=0.0) or 1.0
     return [
         (row, points, charts.bar(points / highest, "fired", ""))
@@ -133,7 +133,7 @@ def overview(request: Request, visit: Reader) -> Response:
         stacks=charts.stacks(
             [(t.day(day), counts) for day, counts in told.days],
             [title_of(visit.console.policy, name, t.language) for name in told.detectors],
-            t("overview.per_day")
+            t("overview.per_day"),
         ),
     )
 

@@ -43,7 +43,7 @@ def queue(request: Request, visit: Reader) -> Response:
         which = queue_query.filters_of(db, names, viewer, asked)
         cursor = asked.get("cursor") or None
         found = viewing.listed(db, viewer, view, which, sort=sort, cursor=cursor)
-        values = {
+        values: dict[str, Any] = {
             "rows": [shown(row, names, language) for row in found.rows],
             "counts": viewing.counts(db, viewer, _MOST_COUNTED),
             "choices": _choices(db, visit, asked),
@@ -121,7 +121,7 @@ def keep_view(visit: Visit, name: str, query: str, *, is_shared: bool) -> None:
 
 
 @router.post("/bulk")
-def bulk(request: Request, visit: Triager, form: SentForm) -> Response:
+def bulk(visit: Triager, form: SentForm) -> Response:
     """Change several alerts; those that somebody has changed in between are told and left alone."""
     chosen = [str(text) for text in form.getlist("alert")][:_MOST_AT_ONCE]
     change = _bulk_change(visit, {name: str(value) for name, value in form.items()})
@@ -165,9 +165,7 @@ def as_csv(request: Request, visit: Exporter) -> Response:
     return Response(csv_of(rows), media_type="text/csv; charset=utf-8", headers=head)
 
 
-def _all_of(
-    db: Connection, viewer: viewing.Viewer, view: str, which: Any
-) -> list[dict[str, Any]]:
+def _all_of(db: Connection, viewer: viewing.Viewer, view: str, which: Any) -> list[dict[str, Any]]:
     """Return a view's alerts, page after page, at most 10,000."""
     found = viewing.listed(db, viewer, view, which, sort="score", cursor=None)
     rows = list(found.rows)

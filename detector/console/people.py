@@ -4,12 +4,11 @@ from __future__ import annotations
 
 import hashlib
 import secrets
-from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
 from typing import Any
 
 import orjson
-from sqlalchemy import Connection, delete, select, update
+from sqlalchemy import Connection, RowMapping, delete, select, update
 
 from detector.console.passwords import hashed, matches
 from detector.console.roles import RIGHTS, Right, Role
@@ -49,7 +48,7 @@ def digest(secret: str) -> bytes:
     return hashlib.sha256(secret.encode()).digest()
 
 
-def person_of(db: Connection, row: Mapping[str, Any]) -> Person:
+def person_of(db: Connection, row: RowMapping) -> Person:
     """Return an account's person with branches and the rights of the role."""
     role = Role(row["role"])
     branches = None if row["sees_all_branches"] else branches_of(db, row["name"])
@@ -79,7 +78,10 @@ def everybody(db: Connection) -> list[dict[str, Any]]:
     """Return all accounts with their branches (None: all of them)."""
     rows = db.execute(select(account).order_by(account.c.name)).mappings()
     return [
-        {**row, "branches": None if row["sees_all_branches"] else sorted(branches_of(db, row["name"]))}
+        {
+            **row,
+            "branches": None if row["sees_all_branches"] else sorted(branches_of(db, row["name"])),
+        }
         for row in rows
     ]
 
@@ -200,7 +202,9 @@ def make_token(
     values = {"account": login, "name": name, "scopes": orjson.dumps(scopes).decode()}
     times = {"created_ms": created_ms, "expires_ms": expires_ms}
     made = db.execute(
-        api_token.insert().values(token_digest=digest(secret), **values, **times).returning(api_token.c.number)
+        api_token.insert()
+        .values(token_digest=digest(secret), **values, **times)
+        .returning(api_token.c.number)
     )
     return int(made.scalar_one()), secret
 
@@ -208,7 +212,7 @@ def make_token(
 def tokens_of(db: Connection, login: str) -> list[dict[str, Any]]:
     """Return the tokens of a login, newest first."""
     query = select(api_token).where(api_token.c.account == login)
-    rows: Iterable[Mapping[str, Any]] = db.execute(query.order_by(api_token.c.number.desc())).mappings()
+    rows = db.execute(query.order_by(api_token.c.number.desc())).mappings()
     return [{**row, "scopes": orjson.loads(row["scopes"])} for row in rows]
 
 

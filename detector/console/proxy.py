@@ -1,4 +1,4 @@
-"""People whom a proxy in front of the console has signed in: headers, believed from its address only."""
+"""People whom a proxy in front has signed in: headers, believed from its address only."""
 
 from __future__ import annotations
 

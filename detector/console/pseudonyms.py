@@ -1,4 +1,4 @@
-"""Names that stand for staff and customers: the same every time, to be undone by nobody without the key."""
+"""Names that stand for staff and customers: always the same, undone by nobody without the key."""
 
 from __future__ import annotations
 

@@ -38,9 +38,7 @@ def filters_of(db: Connection, names: Names, viewer: Viewer, asked: Mapping[str,
     people = [word for word in words if _PSEUDONYM.fullmatch(word.upper())]
     staff = asked.get("employee", "").strip()[:_LONGEST]
     wanted = [*people, *([staff] if staff else [])]
-    chosen = {
-        field: (asked[name][:_LONGEST],) for name, field in CHOSEN.items() if asked.get(name)
-    }
+    chosen = {field: (asked[name][:_LONGEST],) for name, field in CHOSEN.items() if asked.get(name)}
     return viewer.filter(
         **chosen,
         users=tuple(_person(db, names, viewer, text) for text in wanted),
@@ -87,9 +85,7 @@ def _person(db: Connection, names: Names, viewer: Viewer, text: str) -> str:
     return user_id or (text if names.knows(text) else "\x1fnobody")
 
 
-def person_behind(
-    db: Connection, pseudonyms: Pseudonyms, viewer: Viewer, ref: str
-) -> str | None:
+def person_behind(db: Connection, pseudonyms: Pseudonyms, viewer: Viewer, ref: str) -> str | None:
     """Return who bears a pseudonym, among those whose alerts this person may see."""
     ref = ref.upper()
     if not _PSEUDONYM.fullmatch(ref):

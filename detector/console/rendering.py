@@ -68,16 +68,20 @@ def page(
     """Return a page, or a part of one for htmx."""
     words = words or words_for(request, visit)
     policy = console_of(request).policy
-    content = _environment().get_template(name).render(
-        t=words,
-        lang=LANGUAGE_TAGS[words.language],
-        visit=visit,
-        person=None if visit is None else visit.person,
-        theme=theme_of(request),
-        nonce=request.state.nonce,
-        path=request.url.path,
-        title_of=lambda detector: title_of(policy, detector, words.language),
-        **values,
+    content = (
+        _environment()
+        .get_template(name)
+        .render(
+            t=words,
+            lang=LANGUAGE_TAGS[words.language],
+            visit=visit,
+            person=None if visit is None else visit.person,
+            theme=theme_of(request),
+            nonce=request.state.nonce,
+            path=request.url.path,
+            title_of=lambda detector: title_of(policy, detector, words.language),
+            **values,
+        )
     )
     return HTMLResponse(content, status_code=status)
 

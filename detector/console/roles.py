@@ -37,8 +37,7 @@ _TRIAGES = _READS | {Right.TRIAGE, Right.SUPPRESS, Right.EXPORT, Right.ASK_UNMAS
 RIGHTS: dict[Role, frozenset[Right]] = {
     Role.VIEWER: _READS,
     Role.ANALYST: _TRIAGES,
-    Role.INVESTIGATOR: _TRIAGES - {Right.ASK_UNMASK}
-    | {Right.SEE_IDENTITIES, Right.DECIDE_UNMASK},
+    Role.INVESTIGATOR: _TRIAGES - {Right.ASK_UNMASK} | {Right.SEE_IDENTITIES, Right.DECIDE_UNMASK},
     Role.MANAGER: _TRIAGES | {Right.DECIDE_UNMASK},
     Role.AUDITOR: _READS | {Right.EXPORT, Right.READ_JOURNAL},
     # Who hands out accounts reads no alerts, and is read by the auditor.

@@ -1,4 +1,4 @@
-"""What every answer carries: a strict content security policy with a nonce, and no way to be framed."""
+"""What every answer carries: a content security policy with a nonce, and no way to be framed."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ MAX_BODY_BYTES = 262_144
 
 
 class SecurityHeaders:
-    """ASGI middleware: a fresh nonce per request in ``request.state.nonce``, headers on every answer.
+    """ASGI middleware: a fresh nonce per request in ``request.state.nonce``; headers everywhere.
 
     Bodies beyond 256 KB are refused before anybody reads them.
     """

@@ -1,4 +1,4 @@
-"""What an operator decides about the console: environment `DETECTOR_CONSOLE_…`, secrets also as files.
+"""What an operator decides about the console: environment `DETECTOR_CONSOLE_…`, secrets as files.
 
 A secret file has the setting's name in lower case, such as `detector_console_session_key`, in the
 folder that `DETECTOR_CONSOLE_SECRETS` names.
@@ -60,14 +60,14 @@ class ConsoleSettings(BaseSettings):
     pseudonym_key: SecretStr
     anchor_key_file: Path | None = None
     anchor_file: Path | None = None
-    anchor_every_entries: int = Field(100, ge=1)
+    anchor_every_entries: int = Field(default=100, ge=1)
     secure_cookies: bool = True
     session_idle: timedelta = timedelta(minutes=30)
     session_longest: timedelta = timedelta(hours=12)
-    sign_in_failures: int = Field(5, ge=1, le=100)
+    sign_in_failures: int = Field(default=5, ge=1, le=100)
     sign_in_window: timedelta = timedelta(minutes=15)
     unmask_lasts: timedelta = timedelta(hours=8)
-    api_calls_per_minute: int = Field(240, ge=1)
+    api_calls_per_minute: int = Field(default=240, ge=1)
     trusted_proxies: Networks = ()
     proxy: ProxySettings = ProxySettings()
     oidc: OidcSettings | None = None
@@ -116,7 +116,7 @@ def load_settings() -> ConsoleSettings:
         hint = "Name the folder that holds the secret files"
         raise OptionError("is no folder", where=f"{_PREFIX}SECRETS", hint=hint)
     try:
-        return ConsoleSettings(_secrets_dir=folder)  # type: ignore[call-arg]  keys: environment
+        return ConsoleSettings(_secrets_dir=folder)  # type: ignore[call-arg]  # keys come from there
     except ValidationError as error:
         first = error.errors(include_input=False, include_url=False)[0]
         name = "__".join(str(part) for part in first["loc"]).upper()

@@ -36,7 +36,7 @@ class Scope:
 
 @dataclass(frozen=True, slots=True)
 class Preview:
-    """What a rule would have hidden in some days: alerts, of how many, confirmed ones among them."""
+    """What a rule would have hidden in some days: alerts, of how many, confirmed among them."""
 
     days: int
     n_alerts: int

@@ -12,7 +12,7 @@ from zoneinfo import ZoneInfo
 
 LANGUAGE_TAGS = {"en": "en", "zh": "zh-CN"}
 _COLUMN = {"en": 0, "zh": 1}
-_MONTHS = "Jan Feb Mar Apr May Jun Jul Aug Sep Oct Nov Dec".split()
+_MONTHS = ["Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec"]
 
 
 @cache

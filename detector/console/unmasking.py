@@ -29,7 +29,9 @@ def ask(db: Connection, viewer: Viewer, alert_id: str, pseudonym: str, reason: s
     about = {"kind": "user", "pseudonym": pseudonym, "alert_id": alert_id, "reason": words}
     times = {"asked_ms": viewer.now_ms, "expires_ms": viewer.now_ms + _ASKED_FOR_MS}
     values = {**about, **times, "asked_by": viewer.login}
-    return int(db.execute(insert(unmask_request).values(**values).returning(_r.number)).scalar_one())
+    return int(
+        db.execute(insert(unmask_request).values(**values).returning(_r.number)).scalar_one()
+    )
 
 
 def waits(db: Connection, viewer: Viewer, pseudonym: str) -> bool:

@@ -87,4 +87,8 @@ def counts(db: Connection, viewer: Viewer, at_most: int) -> dict[str, int]:
         if view != "held_back"
     }
     of_day = found["today"]
-    return {**found, "today": min(of_day, viewer.budget), "held_back": max(of_day - viewer.budget, 0)}
+    return {
+        **found,
+        "today": min(of_day, viewer.budget),
+        "held_back": max(of_day - viewer.budget, 0),
+    }

@@ -35,13 +35,14 @@ class ConsoleStore:
 
     Args:
         url: as for ``open_store``.
+        reads_only: take no lock, so that a console may be running (SQLite).
 
     Raises:
         OptionError: the URL is wrong.
         StoreError: it cannot be used, or another console has it (SQLite).
     """
 
-    def __init__(self, url: str) -> None:
+    def __init__(self, url: str, *, reads_only: bool = False) -> None:
         self._lock: IO[str] | None = None
         if is_postgresql(url):
             address = address_of(url)
@@ -54,8 +55,12 @@ class ConsoleStore:
             path = Path(url.removeprefix(SCHEME))
             self.where = f"{SCHEME}{path}"
             self._refuse_another_schema(path)
-            self._lock = lock_file(console_file(path))
-            open_file(console_file(path), "sqlite_console").close()
+            if not reads_only:
+                self._lock = lock_file(console_file(path))
+                open_file(console_file(path), "sqlite_console").close()
+            elif not console_file(path).is_file():
+                hint = "Begin with `detector serve` or `detector account`"
+                raise StoreError("has no console yet", where=self.where, hint=hint)
             self._reader = _engine("sqlite://", lambda: _attached(path, "ro"), _READERS)
             self._writer = _engine("sqlite://", lambda: _attached(path, "rw"), 1)
             event.listen(self._reader, "begin", lambda db: db.exec_driver_sql("begin"))
