@@ -8,7 +8,6 @@ from fastapi import APIRouter, Depends, FastAPI, Query, Request
 from fastapi.openapi.utils import get_openapi
 from fastapi.responses import JSONResponse
 
-from detector import __version__
 from detector.console import alert_changes, live, queue_query, suppressions, viewing
 from detector.console.access import Reader, Suppressor, Triager, UnmaskAsker, Visit, recognised
 from detector.console.api_models import (
@@ -24,6 +23,7 @@ from detector.console.api_once import OnceRoute
 from detector.console.finding import found
 from detector.console.pages_alert import scope_of
 from detector.console.pages_queue import shown
+from detector.console.release import VERSION
 from detector.console.roles import Right
 from detector.console.service import Names, names_for
 from detector.console.triage_actions import (
@@ -193,7 +193,7 @@ def describe(app: FastAPI) -> JSONResponse:
     """Return the OpenAPI description of everything under `/api/v1`."""
     told = get_openapi(
         title="audit-anomaly-detector",
-        version=__version__,
+        version=VERSION,
         summary="Alerts, triage, people and the audit log of the console",
         routes=app.routes,
     )

@@ -16,11 +16,11 @@ from fastapi.responses import JSONResponse, PlainTextResponse, RedirectResponse,
 from fastapi.staticfiles import StaticFiles
 from starlette.exceptions import HTTPException
 
-from detector import __version__
 from detector.console import (
     api,
     api_office,
     live,
+    oidc,
     pages_alert,
     pages_door,
     pages_office,
@@ -33,6 +33,7 @@ from detector.console.api import TooManyCallsError
 from detector.console.attempts import Attempts
 from detector.console.finding import NoSuchAlertError
 from detector.console.metrics import Counting, Metrics
+from detector.console.release import VERSION
 from detector.console.rendering import page, words_for
 from detector.console.security import BodyTooLargeError, SecurityHeaders
 from detector.console.service import Console
@@ -64,7 +65,7 @@ def create_app(console: Console) -> FastAPI:
 
     app = FastAPI(
         title="audit-anomaly-detector",
-        version=__version__,
+        version=VERSION,
         openapi_url=None,
         docs_url=None,
         redoc_url=None,
@@ -82,6 +83,8 @@ def create_app(console: Console) -> FastAPI:
         api_office,
     ):  # fmt: skip
         app.include_router(part.router)
+    if settings.oidc is not None:
+        app.include_router(oidc.router)
     app.add_api_route(
         f"{api.PREFIX}/openapi.json", lambda: api.describe(app), include_in_schema=False
     )

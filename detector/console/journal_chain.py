@@ -42,10 +42,10 @@ class Break:
 
 
 def canonical(content: Mapping[str, Any]) -> bytes:
-    """Return the one spelling of a JSON object: sorted keys, no spaces, ASCII.
+    r"""Return the one spelling of a JSON object: sorted keys, no spaces, ASCII.
 
     >>> canonical({"b": 1, "a": "ü"})
-    b'{"a":"\\\\u00fc","b":1}'
+    b'{"a":"\\u00fc","b":1}'
     """
     return json.dumps(content, sort_keys=True, separators=(",", ":"), allow_nan=False).encode()
 

@@ -9,13 +9,13 @@ from fastapi import APIRouter, Request
 from fastapi.responses import Response
 from markupsafe import Markup
 
-from detector import __version__
 from detector.console import alert_view, journal
 from detector.console.access import Exporter
 from detector.console.finding import found
 from detector.console.journal_chain import Entry
 from detector.console.pages_alert import sample_events, sentences
 from detector.console.people import LANGUAGES
+from detector.console.release import VERSION
 from detector.console.rendering import page, zone_of
 from detector.console.service import names_for
 from detector.console.texts import Words
@@ -80,5 +80,5 @@ def _proof(fields: dict[str, Any], entry: Entry, t: Words) -> list[tuple[str, st
         (t("alert.artifact"), fields["artifact_digest"]),
         (t("pack.chain_number"), str(entry.number)),
         (t("pack.chain_digest"), entry.digest),
-        (t("pack.made_by"), f"detector {__version__}, {t.moment(entry.at_ms)}"),
+        (t("pack.made_by"), f"detector {VERSION}, {t.moment(entry.at_ms)}"),
     ]

@@ -74,6 +74,12 @@ def exists(db: Connection, login: str) -> bool:
     return db.execute(select(account.c.name).where(account.c.name == login)).first() is not None
 
 
+def has_password(db: Connection, login: str) -> bool:
+    """Tell whether an account is a local one, which nobody from elsewhere may take over."""
+    query = select(account.c.password_hash).where(account.c.name == login)
+    return db.execute(query).scalar() is not None
+
+
 def everybody(db: Connection) -> list[dict[str, Any]]:
     """Return all accounts with their branches (None: all of them)."""
     rows = db.execute(select(account).order_by(account.c.name)).mappings()

@@ -37,11 +37,13 @@ def person_of_proxy(console: Console, request: Request) -> Person | None:
 def known(console: Console, told: NewAccount) -> Person | None:
     """Return the account of somebody signed in elsewhere, made or changed as that place says.
 
-    None for an account that was kept out here: no other place lets it in again.
+    None for a local account of that name, which nobody from elsewhere may take over, and for one
+    that was kept out here.
     """
     with console.store.reading() as db:
         held, is_there = people.find(db, told.login), people.exists(db, told.login)
-    if held is None and is_there:
+        is_local = people.has_password(db, told.login)
+    if is_local or (held is None and is_there):
         return None
     if held is not None and (held.role, held.branches) == (told.role, told.branches):
         return held

@@ -35,6 +35,13 @@ class OidcSettings(BaseModel):
     branches_claim: str = "branches"
     roles: dict[str, Role] = Field(default_factory=dict)
 
+    @field_validator("issuer")
+    @classmethod
+    def _over_tls(cls, issuer: HttpUrl) -> HttpUrl:
+        if issuer.scheme != "https" and issuer.host not in {"127.0.0.1", "localhost", "[::1]"}:
+            raise ValueError("must be https")
+        return issuer
+
 
 class ProxySettings(BaseModel):
     """Headers a trusted proxy sets, and the roles its groups stand for; without roles, unused."""
