@@ -35,20 +35,22 @@ from detector.console.finding import NoSuchAlertError
 from detector.console.metrics import Counting, Metrics
 from detector.console.release import VERSION
 from detector.console.rendering import page, words_for
-from detector.console.security import BodyTooLargeError, SecurityHeaders
+from detector.console.security import SecurityHeaders
 from detector.console.service import Console
 from detector.console.triage_actions import ConflictError, RefusedError
-from detector.errors import DetectorError, StoreError
+from detector.errors import DetectorError, OptionError, StoreError
 
 _FAILURES_PER_ADDRESS = 4  # times those of one login: many people sit behind one address
+MAX_BODY_BYTES = 262_144
+_HTTP_PROBLEMS = {404: "not_found", 405: "not_found", 413: "too_large"}
 _ERRORS: dict[type[Exception], tuple[int, str]] = {
     ForbiddenError: (403, "forbidden"),
     ForgedError: (403, "forged"),
     NoSuchAlertError: (404, "not_found"),
     ConflictError: (409, "conflict"),
-    BodyTooLargeError: (413, "too_large"),
     RefusedError: (422, "invalid"),
     RequestValidationError: (422, "invalid"),
+    OptionError: (422, "invalid"),  # a cursor of another list
     TooManyCallsError: (429, "too_many"),
     StoreError: (503, "store"),
 }
@@ -70,6 +72,7 @@ def create_app(console: Console) -> FastAPI:
         docs_url=None,
         redoc_url=None,
         lifespan=lifespan,
+        max_body_size=MAX_BODY_BYTES,
     )
     settings = console.settings
     window_ms = int(settings.sign_in_window.total_seconds() * 1000)
@@ -139,7 +142,7 @@ def _told(request: Request, error: Exception) -> Response:
 
 def _told_http(request: Request, error: Exception) -> Response:
     status = error.status_code if isinstance(error, HTTPException) else 500
-    return _problem(request, status, "not_found" if status in {404, 405} else "invalid")
+    return _problem(request, status, _HTTP_PROBLEMS.get(status, "invalid"))
 
 
 def _problem(request: Request, status: int, code: str) -> Response:

@@ -7,14 +7,10 @@ import secrets
 from starlette.datastructures import MutableHeaders
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-MAX_BODY_BYTES = 262_144
 
 
 class SecurityHeaders:
-    """ASGI middleware: a fresh nonce per request in ``request.state.nonce``; headers everywhere.
-
-    Bodies beyond 256 KB are refused before anybody reads them.
-    """
+    """ASGI middleware: a fresh nonce per request in ``request.state.nonce``; headers everywhere."""
 
     def __init__(self, app: ASGIApp) -> None:
         self._app = app
@@ -33,25 +29,7 @@ class SecurityHeaders:
                 _add(MutableHeaders(scope=message), nonce, is_static=is_static)
             await send(message)
 
-        await self._app(scope, _limited(receive), send_with_headers)
-
-
-class BodyTooLargeError(Exception):
-    """More than anybody has to say."""
-
-
-def _limited(receive: Receive) -> Receive:
-    n_bytes = 0
-
-    async def received() -> Message:
-        nonlocal n_bytes
-        message = await receive()
-        n_bytes += len(message.get("body", b""))
-        if n_bytes > MAX_BODY_BYTES:
-            raise BodyTooLargeError
-        return message
-
-    return received
+        await self._app(scope, receive, send_with_headers)
 
 
 def _add(headers: MutableHeaders, nonce: str, *, is_static: bool) -> None:
