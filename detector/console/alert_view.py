@@ -57,10 +57,10 @@ def _comparison(name: str, numbers: dict[str, Any], t: Words) -> Comparison:
     observed = count.get("observed")
     ranges = [(who, count[key]) for who, key in _RANGES if key in count]
     if not ranges and isinstance(count.get("expected"), int | float):
-        ranges = [("yourself", (0, count["expected"]))]
+        ranges = [("alert.yourself", (0, count["expected"]))]
     highest = max([observed or 0, *(edge for _, (_, edge) in ranges)]) * 1.08
     bands = tuple(
-        (t(f"alert.{who}"), _range(t, low, high), _band(t, (low, high), observed or 0, highest))
+        (t(who), _range(t, low, high), _band(t, (low, high), observed or 0, highest))
         for who, (low, high) in ranges
     )
     facts = [(t.of("fact", key), _fact(key, count[key], t)) for key in _FACTS if _has(count, key)]
@@ -71,7 +71,7 @@ def _comparison(name: str, numbers: dict[str, Any], t: Words) -> Comparison:
     )
 
 
-_RANGES = (("yourself", "usual_range"), ("peers", "peer_range"))
+_RANGES = (("alert.yourself", "usual_range"), ("alert.peers", "peer_range"))
 
 
 def _quantity(name: str, count: dict[str, Any]) -> str:

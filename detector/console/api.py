@@ -82,7 +82,7 @@ def alerts(visit: Reader, asked: Annotated[AlertQuery, Query()]) -> AlertPage:
         which = queue_query.filters_of(db, names, visit.viewer, texts)
         order = queue_query.sort_of(texts, view)
         cursor = asked.cursor or None
-        page = viewing.listed(db, visit.viewer, view, which, sort=order, cursor=cursor)
+        page = viewing.listed(db, visit.viewer, viewing.Asked(view, which, order, cursor))
     rows = [shown(row, names, visit.person.language) for row in page.rows]
     return AlertPage.model_validate({"alerts": rows, "next_cursor": page.next_cursor})
 

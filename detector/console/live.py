@@ -94,7 +94,7 @@ def arrived(
     )
     if branches is not None:
         query = query.where(episode.c.user_branch.in_(sorted(branches)))
-    rows = [dict(row) for row in db.execute(query).mappings()]
+    rows = [{str(k): v for k, v in row.items()} for row in db.execute(query).mappings()]
     return (rows[-1]["arrival"] if len(rows) == limit else newest), rows
 
 

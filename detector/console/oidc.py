@@ -78,7 +78,7 @@ def finish(request: Request, state: str = "", code: str = "") -> Response:
     with console.store.writing() as db:
         secret = people.begin_session(db, person.login, console.settings, console.clock_ms())
         console.note(db, person.login, "session.begin", person.login, way="oidc")
-    answer = RedirectResponse("/", 303)
+    answer = RedirectResponse(person.home, 303)
     answer.delete_cookie(_COOKIE)
     set_session(answer, console, secret)
     return answer

@@ -96,7 +96,8 @@ def sign_in(
     with console.store.writing() as db:
         secret = people.begin_session(db, person.login, console.settings, now)
         console.note(db, person.login, "session.begin", person.login, way="password")
-    answer = RedirectResponse(local(next), 303)
+    to = local(next)
+    answer = RedirectResponse(person.home if to == "/" else to, 303)
     set_session(answer, console, secret)
     return answer
 

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from typing import Annotated, Any
 
-from fastapi import APIRouter, Form, Request
+from fastapi import APIRouter, Form, Query, Request
 from fastapi.responses import RedirectResponse, Response
+from pydantic import BaseModel, Field
 from sqlalchemy import update
 
 from detector.console import journal, people
@@ -25,22 +26,26 @@ _YEAR_S = 31_536_000
 Short = Annotated[str, Form(max_length=200)]
 
 
+class JournalQuery(BaseModel):
+    """Which entries: those whose columns begin like this, before a number."""
+
+    actor: str = Field("", max_length=120)
+    act: str = Field("", max_length=40)
+    thing: str = Field("", max_length=200)
+    before: int = Field(0, ge=0)
+    verify: bool = False
+
+
 @router.get("/journal")
 def read_journal(
-    request: Request,
-    visit: JournalReader,
-    actor: str = "",
-    act: str = "",
-    thing: str = "",
-    before: int = 0,
-    verify: bool = False,
+    request: Request, visit: JournalReader, asked: Annotated[JournalQuery, Query()]
 ) -> Response:
     """Show the journal, newest first; that it was read is an entry of its own."""
-    told = {"actor": actor, "act": act, "object": thing}
-    visit.console.noted(visit.person.login, "journal.look", **{k: v for k, v in told.items() if v})
+    like = {"actor": asked.actor, "act": asked.act, "object": asked.thing}
+    visit.console.noted(visit.person.login, "journal.look", **{k: v for k, v in like.items() if v})
     with visit.console.store.reading() as db:
-        rows = journal.newest(db, before=before, limit=_ROWS + 1, **told)
-        last, broken = first_break(journal.entries(db)) if verify else (None, None)
+        rows = journal.newest(db, before=asked.before, limit=_ROWS + 1, **like)
+        last, broken = first_break(journal.entries(db)) if asked.verify else (None, None)
     following = rows[_ROWS - 1].number if len(rows) > _ROWS else None
     return page(
         request,
@@ -50,7 +55,7 @@ def read_journal(
         next_number=following,
         broken=broken,
         whole=last.number if last is not None and broken is None else None,
-        asked={"actor": actor, "act": act, "thing": thing},
+        asked=asked,
     )
 
 
@@ -68,24 +73,27 @@ def _accounts(request: Request, visit: Visit, problem: str | None) -> Response:
     return page(request, "accounts.html", visit, status=status, **values)
 
 
+class AccountForm(BaseModel):
+    """The form of an account; branches by commas, none for all."""
+
+    login: str = Field(max_length=120, pattern=r"^[\w.@\-]+$")
+    name: str = Field(max_length=200)
+    role: Role
+    branches: str = Field("", max_length=2_000)
+    password: str = Field("", max_length=200)
+
+
 @router.post("/accounts")
 def save_account(
-    request: Request,
-    visit: AccountKeeper,
-    login: Annotated[str, Form(max_length=120, pattern=r"^[\w.@\-]+$")],
-    name: Short,
-    role: Annotated[Role, Form()],
-    branches: Annotated[str, Form(max_length=2_000)] = "",
-    password: Short = "",
+    request: Request, visit: AccountKeeper, sent: Annotated[AccountForm, Form()]
 ) -> Response:
     """Make an account, or change one; nobody changes their own."""
-    t = words_for(request, visit)
-    listed = frozenset(part.strip() for part in branches.split(",") if part.strip())
-    new = NewAccount(login, name, role, listed or None, password or None)
+    listed = frozenset(part.strip() for part in sent.branches.split(",") if part.strip())
+    password = sent.password or None
     try:
-        keep_account(visit, new)
+        keep_account(visit, NewAccount(sent.login, sent.name, sent.role, listed or None, password))
     except RefusedError as error:
-        return _accounts(request, visit, t(f"problem.{error.code}"))
+        return _accounts(request, visit, words_for(request, visit)(f"problem.{error.code}"))
     return RedirectResponse("/accounts", 303)
 
 

@@ -71,7 +71,7 @@ def _person(db: Connection, visit: Visit, user_id: str, names: Names, t: Words) 
         "by_detector": sorted(kept.parts.items(), key=lambda part: -part[1]),
         "parts": _parts(kept, today),
         "trend": charts.trend(values, t("employee.trend_label", points=t.score(kept.risk))),
-        **_behind(db, visit, user_id, row, today, t),
+        **_behind(db, visit, row, today, t),
     }
 
 
@@ -82,20 +82,21 @@ def _parts(kept: Ledger, today: date) -> list[tuple[dict[str, Any], float, Any]]
     )
     highest = max((points for _, points in said), default=0.0) or 1.0
     return [
-        (row, points, charts.bar(points / highest, "fired", ""))
+        (row, points, charts.bar(points / highest, "fired", f"{points:.1f}"))
         for row, points in said[:_PARTS]
         if points > 0
     ]
 
 
 def _behind(
-    db: Connection, visit: Visit, user_id: str, row: dict[str, Any], today: date, t: Words
+    db: Connection, visit: Visit, row: dict[str, Any], today: date, t: Words
 ) -> dict[str, Any]:
     """Return what is known beyond alerts: from stored events, else from the newest alert."""
     if not visit.console.has_events:
         evidence = found(db, visit, row["alert_id"]).fields["evidence"]
         told = events_behind.Ledger(30, evidence.get("n_customers_30d", 0))
         return {"ledgers": [told], "hours": None, "branches": []}
+    user_id = row["user_id"]
     hours = events_behind.hours_before(db, user_id, today)
     titles = [f"{hour:02d}:00 · {t.number(n)}" for hour, n in enumerate(hours)]
     return {

@@ -19,7 +19,7 @@ from detector.console.finding import NoSuchAlertError
 from detector.console.rendering import page, words_for
 from detector.console.service import Names, names_for
 from detector.console.triage_actions import Change, ConflictError
-from detector.console.viewing import SORTS, VERDICTS, VIEWS
+from detector.console.viewing import SORTS, VERDICTS, VIEWS, Asked
 from detector.store.alert_queries import last_arrival
 from detector.store.queries import list_alerts
 from detector.store.tables import saved_view
@@ -42,7 +42,7 @@ def queue(request: Request, visit: Reader) -> Response:
         names = names_for(visit.console, db, visit.person)
         which = queue_query.filters_of(db, names, viewer, asked)
         cursor = asked.get("cursor") or None
-        found = viewing.listed(db, viewer, view, which, sort=sort, cursor=cursor)
+        found = viewing.listed(db, viewer, Asked(view, which, sort, cursor))
         values: dict[str, Any] = {
             "rows": [shown(row, names, language) for row in found.rows],
             "counts": viewing.counts(db, viewer, _MOST_COUNTED),
@@ -167,7 +167,7 @@ def as_csv(request: Request, visit: Exporter) -> Response:
 
 def _all_of(db: Connection, viewer: viewing.Viewer, view: str, which: Any) -> list[dict[str, Any]]:
     """Return a view's alerts, page after page, at most 10,000."""
-    found = viewing.listed(db, viewer, view, which, sort="score", cursor=None)
+    found = viewing.listed(db, viewer, Asked(view, which))
     rows = list(found.rows)
     narrowed = viewing.in_view(viewer, view, which, viewing.newest_day(db, viewer))
     while found.next_cursor is not None and len(rows) < _CSV_ROWS:

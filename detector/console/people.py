@@ -42,6 +42,11 @@ class Person:
         """Tell whether this person has a right, here and now."""
         return right in self.rights
 
+    @property
+    def home(self) -> str:
+        """Return the page this person begins with."""
+        return "/" if self.may(Right.READ_ALERTS) else "/accounts"
+
 
 def digest(secret: str) -> bytes:
     """Return what is kept of a random secret: who reads the database cannot use it."""

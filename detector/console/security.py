@@ -8,7 +8,6 @@ from starlette.datastructures import MutableHeaders
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 
-
 class SecurityHeaders:
     """ASGI middleware: a fresh nonce per request in ``request.state.nonce``; headers everywhere."""
 

@@ -9,7 +9,7 @@ import re
 from dataclasses import dataclass
 from typing import Any
 
-from sqlalchemy import Connection, insert, select, update
+from sqlalchemy import Connection, func, insert, select, update
 from sqlalchemy.exc import IntegrityError
 
 from detector.console.viewing import STATUSES, VERDICTS
@@ -85,7 +85,8 @@ def apply(db: Connection, seen: Seen, change: Change) -> dict[str, Any]:
         values["closed_ms"] = seen.now_ms if status == "closed" else None
     _begin(db, alert_id, seen)
     newest = (triage.c.alert_id == alert_id, triage.c.row_version == seen.row_version)
-    by = {"changed_ms": seen.now_ms, "changed_by": seen.author}
+    by: dict[str, Any] = {"changed_ms": seen.now_ms, "changed_by": seen.author}
+    by["first_look_ms"] = func.coalesce(triage.c.first_look_ms, seen.now_ms)
     changed = {**values, **by, "row_version": seen.row_version + 1}
     if db.execute(update(triage).where(*newest).values(**changed)).rowcount != 1:
         raise ConflictError("somebody else has changed it")
@@ -208,6 +209,10 @@ def verdict_events(
         query = query.where(e.user_branch.in_(sorted(branches)))
     rows = db.execute(query.order_by(v.number).limit(limit)).mappings()
     return [
-        {**row, "day": row["day"].isoformat(), "detectors": row["detectors"].strip(",").split(",")}
+        {
+            **{str(name): value for name, value in row.items()},
+            "day": row["day"].isoformat(),
+            "detectors": row["detectors"].strip(",").split(","),
+        }
         for row in rows
     ]

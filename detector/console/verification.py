@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -67,23 +68,28 @@ def verify(db: Connection, anchors: Path | None, key: Path | None) -> Verificati
 def _held_against(db: Connection, path: Path, key: Ed25519PublicKey) -> tuple[int, Break | None]:
     """Return how many anchors agree before the first that does not."""
     n_good = 0
+    for line in _lines(path):
+        told = read_anchor(line, key)
+        if told is None:
+            return n_good, Break(n_good + 1, f"anchor {n_good + 1} has no valid signature")
+        number, digest = told
+        query = select(audit_entry.c.digest).where(audit_entry.c.number == number)
+        held = db.execute(query).scalar()
+        if held is None or bytes(held).hex() != digest:
+            what = "is missing" if held is None else "is not the one"
+            return n_good, Break(number, f"{what} that was anchored")
+        n_good += 1
+    return n_good, None
+
+
+def _lines(path: Path) -> Iterator[bytes]:
+    """Yield the lines of a file of anchors, none longer than an anchor can be."""
     try:
         with path.open("rb") as lines:
-            for line in lines:
-                told = read_anchor(line[:_MAX_ANCHOR_BYTES], key)
-                if told is None:
-                    return n_good, Break(n_good + 1, f"anchor {n_good + 1} has no valid signature")
-                number, digest = told
-                query = select(audit_entry.c.digest).where(audit_entry.c.number == number)
-                held = db.execute(query).scalar()
-                if held is None or bytes(held).hex() != digest:
-                    what = "is missing" if held is None else "is not the one"
-                    return n_good, Break(number, f"{what} that was anchored")
-                n_good += 1
+            yield from (line[:_MAX_ANCHOR_BYTES] for line in lines)
     except OSError as error:
         what = f"cannot be read ({error.strerror})"
         raise OptionError(what, where=str(path), hint="Check path and rights") from None
-    return n_good, None
 
 
 def _public_key(path: Path) -> Ed25519PublicKey:

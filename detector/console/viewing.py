@@ -41,20 +41,28 @@ def newest_day(db: Connection, viewer: Viewer) -> date | None:
     return found
 
 
-def listed(
-    db: Connection, viewer: Viewer, view: str, which: Filter, *, sort: Sort, cursor: str | None
-) -> Page:
+@dataclass(frozen=True, slots=True)
+class Asked:
+    """What somebody wants to see: a view, filters within it, an order, and from where on."""
+
+    view: str
+    which: Filter
+    sort: Sort = "score"
+    cursor: str | None = None
+
+
+def listed(db: Connection, viewer: Viewer, asked: Asked) -> Page:
     """Return a page of a view; filters apply within it.
 
     The budget of a day is counted before any filter: filtering today's alerts never pulls in
     those that were held back.
     """
-    which = in_view(viewer, view, which, newest_day(db, viewer))
-    if view not in {"today", "held_back"}:
-        return list_alerts(db, which, sort, cursor)
+    which = in_view(viewer, asked.view, asked.which, newest_day(db, viewer))
+    if asked.view not in {"today", "held_back"}:
+        return list_alerts(db, which, asked.sort, asked.cursor)
     best = _best_of_day(db, viewer, which)
-    if view == "held_back":
-        after = cursor or best.next_cursor
+    if asked.view == "held_back":
+        after = asked.cursor or best.next_cursor
         return list_alerts(db, which, "score", after) if after is not None else Page()
     ids = {row["alert_id"] for row in best.rows}
     found = list_alerts(db, which, "score", limit=500)

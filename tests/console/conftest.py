@@ -27,7 +27,7 @@ from detector.store import open_store
 from detector.store.console import ConsoleStore
 from tests.conftest import ROOT
 
-PASSWORD = "a password of the tests"
+PASSWORD = "a password of the tests"  # noqa: S105
 GOLDEN = [orjson.loads(line) for line in (ROOT / "tests/golden/alerts.jsonl").open("rb")]
 NEWEST = {line["alert_id"]: line for line in GOLDEN}
 ALL_DAYS_MS = 10 * 86_400_000
@@ -204,5 +204,3 @@ def arrive(served: Served) -> Arrive:
         return new
 
     return one
-
-

@@ -136,9 +136,7 @@ def test_signing_in_never_leads_elsewhere(served: Served, path: str) -> None:
     served.account("analyst", Role.ANALYST)
     browser = served.browser()
     form = {"login": "analyst", "password": PASSWORD, "next": path}
-    answer = browser.post(
-        "/sign-in", data={**form, "csrf": csrf_of(browser.get("/sign-in").text)}
-    )
+    answer = browser.post("/sign-in", data={**form, "csrf": csrf_of(browser.get("/sign-in").text)})
 
     assert answer.headers["location"] == "/"
 

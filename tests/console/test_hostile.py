@@ -12,9 +12,9 @@ from tests.console.conftest import GOLDEN, Served, serving, write_alerts
 
 NASTY = [
     "<script>alert(1)</script>",
-    "\"><img src=x onerror=alert(1)>",
+    '"><img src=x onerror=alert(1)>',
     "'; drop table triage; --",
-    "=HYPERLINK(\"http://evil.example\")",
+    '=HYPERLINK("http://evil.example")',
     "{{ 7 * 7 }}{% raise %}",
     "\u202egnp.exe\u2066",
     "\x1b[31mred\x1b[0m",
@@ -55,7 +55,9 @@ def test_an_alert_full_of_it_is_shown_as_text(hostile: Served, number: int) -> N
     """By somebody who sees real ids, so that each field is really there."""
     text, browser = NASTY[number], hostile.signed_in("investigator")
     alert_id = f"{number:032x}"
-    assert browser.post(f"/alerts/{alert_id}/comments", data={"text": text[:4_000]}).status_code < 400
+    assert (
+        browser.post(f"/alerts/{alert_id}/comments", data={"text": text[:4_000]}).status_code < 400
+    )
     for path in (f"/alerts/{alert_id}", f"/alerts/{alert_id}/pack"):
         page = browser.get(path)
 
@@ -82,7 +84,17 @@ def is_inert(page: str) -> bool:
 def test_what_is_searched_for_is_text(hostile: Served, text: str) -> None:
     """In the search box, in every filter, in the cursor."""
     browser = hostile.signed_in("investigator")
-    for name in ("q", "employee", "severity", "detector", "branch", "since", "cursor", "sort", "view"):
+    for name in (
+        "q",
+        "employee",
+        "severity",
+        "detector",
+        "branch",
+        "since",
+        "cursor",
+        "sort",
+        "view",
+    ):
         page = browser.get("/", params={"view": "all", name: text})
         assert page.status_code in {200, 422}, name
         assert is_inert(page.text), name

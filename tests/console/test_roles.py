@@ -55,7 +55,9 @@ def flat(routes: list[Any]) -> Iterator[APIRoute]:
         if isinstance(route, APIRoute):
             yield route
         elif hasattr(route, "effective_route_contexts"):
-            yield from flat([context.original_route for context in route.effective_route_contexts()])
+            yield from flat(
+                [context.original_route for context in route.effective_route_contexts()]
+            )
 
 
 @pytest.fixture(scope="module")
@@ -93,7 +95,9 @@ def test_each_role_reaches_its_routes_and_no_other(
     for method, path, right in routes:
         if right is None or path in _LEFT_OUT:
             continue
-        answer = browser.request(method, filled(path), data={"x": "y"} if method == "POST" else None)
+        answer = browser.request(
+            method, filled(path), data={"x": "y"} if method == "POST" else None
+        )
         allowed = role in STRICTER.get(path, TABLE[right])
         if (answer.status_code == 403) == allowed or answer.status_code in {401, 500}:
             wrong.append((method, path, answer.status_code))
