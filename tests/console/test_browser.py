@@ -1,7 +1,7 @@
 """A real browser walks through the console: mouse, keys, two languages, phone; axe finds no fault.
 
-Screenshots of the walk are kept where ``DETECTOR_SCREENSHOTS`` says; docker/screenshots holds
-those of the documents.
+Screenshots are kept where ``DETECTOR_SCREENSHOTS`` says. Those of the README are made by
+``DETECTOR_SCREENSHOTS=docker/screenshots pytest tests/console/test_browser.py -k pictures``.
 """
 
 from __future__ import annotations
@@ -25,6 +25,7 @@ from tests.console.conftest import GOLDEN, NEWEST, PASSWORD, Served, serving, wr
 
 AXE = (Path(__file__).parent / "vendor" / "axe-4.14.1.min.js").read_text("utf-8")
 ONE = next(line for line in NEWEST.values() if line["user_branch"] == "B1")
+BEST = max(NEWEST.values(), key=lambda line: line["score"])["alert_id"]
 _SERIOUS = {"serious", "critical"}
 _PATIENT_MS = 60_000
 _WRONG: list[str] = []
@@ -271,6 +272,28 @@ def test_the_language_is_a_persons_own(browser: Browser, bank: Served, screensho
     expect(page.locator(".why .first")).to_contain_text(re.compile("[\u4e00-\u9fff]"))
     page.get_by_role("button", name="English").click()
     expect(page.locator("html")).to_have_attribute("lang", "en")
+
+
+def test_pictures_for_the_documents(browser: Browser, bank: Served, screenshots: Path) -> None:
+    """In both languages, of a size that a page can carry; the README shows all of them."""
+    size = {"width": 1280, "height": 720}
+    made = []
+    for name, login, path in (
+        ("queue-en", "manager", "/?view=open"), ("alert-zh", "analyst", f"/alerts/{BEST}"),
+    ):  # fmt: skip
+        page = opened(browser, bank, login, viewport=size)
+        if name.endswith("zh"):
+            page.get_by_role("button", name="中文").click()
+            expect(page.locator("html")).to_have_attribute("lang", "zh-CN")
+        page.goto(path)
+        made.append(screenshots / f"{name}.png")
+        page.screenshot(path=made[-1])
+        if name.endswith("zh"):
+            page.get_by_role("button", name="English").click()
+    shown = re.findall(r"docker/screenshots/(\S+)\)", (ROOT / "README.md").read_text("utf-8"))
+
+    assert [path.name for path in made] == shown
+    assert all(10_000 < path.stat().st_size < 300_000 for path in made)
 
 
 def test_the_evidence_pack_stands_alone(browser: Browser, bank: Served, tmp_path: Path) -> None:
