@@ -1,8 +1,8 @@
 """Streaming anomaly detection on the audit logs of a bank's core systems.
 
 For analysts, as ``import detector as ad``: ``read_events``, ``fit``, ``replay``, ``evaluate``,
-``what_if`` and ``plots`` (extra ``notebook``). They are loaded when first used, so that the command
-line starts at once.
+``what_if``, ``plots`` and ``AccessAnomalyDetector`` (extra ``notebook``). They are loaded when
+first used, so that the command line starts at once.
 """
 
 from __future__ import annotations
@@ -13,12 +13,24 @@ __version__ = "0.1.0"
 
 if TYPE_CHECKING:
     from detector import plots
-    from detector.analysis import Result, WhatIf, evaluate, fit, read_events, replay, what_if
+    from detector.analysis import (
+        Result,
+        WhatIf,
+        evaluate,
+        example_bank,
+        fit,
+        read_events,
+        replay,
+        what_if,
+    )
+    from detector.estimator import AccessAnomalyDetector
 
 _HOMES = {
+    "AccessAnomalyDetector": "detector.estimator",
     "Result": "detector.analysis",
     "WhatIf": "detector.analysis",
     "evaluate": "detector.analysis",
+    "example_bank": "detector.analysis",
     "fit": "detector.analysis",
     "read_events": "detector.analysis",
     "replay": "detector.analysis",
@@ -26,9 +38,11 @@ _HOMES = {
 }
 
 __all__ = [
+    "AccessAnomalyDetector",
     "Result",
     "WhatIf",
     "evaluate",
+    "example_bank",
     "fit",
     "plots",
     "read_events",

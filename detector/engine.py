@@ -17,6 +17,7 @@ from detector.scoring.model import JUMP, TOO_LATE, Out
 from detector.scoring.output import ClosedDays, KeptRows, empty_out, raise_alerts
 from detector.scoring.row import score_rows
 from detector.scoring.rows import rows_of
+from detector.scoring.slow_drip import SLOW_DRIP
 from detector.state.layout import (
     BRANCH_LIMIT,
     CUSTOMER_LIMIT,
@@ -50,11 +51,12 @@ _REJECTED = {TOO_LATE: "too_late", JUMP: "time_jump"}
 
 @dataclass(slots=True)
 class State:
-    """All that is remembered between batches."""
+    """All that is remembered between batches; only detectors that are ``watched`` remember."""
 
     tables: Tables
     episodes: Episodes
     branch_names: dict[int, str]
+    watched: tuple[str, ...]
 
     def arrays(self) -> dict[str, NDArray[np.generic]]:
         """Return the numeric state, for a snapshot."""
@@ -63,7 +65,11 @@ class State:
     def meta(self) -> dict[str, object]:
         """Return the rest of the state as JSON values."""
         names = {str(key): name for key, name in sorted(self.branch_names.items())}
-        return {"branch_names": names, "episodes": self.episodes.to_json().decode()}
+        return {
+            "branch_names": names,
+            "episodes": self.episodes.to_json().decode(),
+            "detectors": list(self.watched),
+        }
 
 
 @dataclass(frozen=True, slots=True)
@@ -86,7 +92,8 @@ class Step:
 
 def new_state(plan: Plan) -> State:
     """Return the state before the first event."""
-    return State(empty_tables(), Episodes(plan.policy.alerts.sample_events), {})
+    tables = empty_tables(has_drip=bool(plan.limits.watched[SLOW_DRIP]))
+    return State(tables, Episodes(plan.policy.alerts.sample_events), {}, plan.watched)
 
 
 def restore_state(
@@ -98,11 +105,19 @@ def restore_state(
         SnapshotError: a part is missing, foreign, or cannot be used under this plan.
     """
     state = new_state(plan)
-    state.tables = tables_from(arrays)
+    _check_watched(_part(meta, "detectors"), plan)
+    state.tables = tables_from(arrays, state.tables)
     _check_places(state.tables, plan)
     state.episodes.restore(_part(meta, "episodes"))
     state.branch_names = _names_from(_part(meta, "branch_names"))
     return state
+
+
+def _check_watched(held: object, plan: Plan) -> None:
+    """Refuse what other detectors have learned: those switched on meanwhile would know nothing."""
+    if held != list(plan.watched):
+        what, hint = "was made with other detectors on", "Use that policy, or an empty store"
+        raise SnapshotError(what, where="detectors", hint=hint)
 
 
 def _check_places(tables: Tables, plan: Plan) -> None:
@@ -146,7 +161,11 @@ def step(state: State, batch: EventBatch, plan: Plan) -> Step:
     row in arrival order goes through four verbs (``scoring/row.py``): the days that are
     over are *learned*; then *extract*, *score*, *decide*. Where a batch ends has no
     meaning.
+
+    Raises:
+        SnapshotError: the state was made under a plan with other detectors on.
     """
+    _check_watched(list(state.watched), plan)
     rows = rows_of(batch, plan)
     out = empty_out(len(batch), keep_ledger=plan.keep_ledger, keep_rows=plan.keep_rows)
     before = state.tables.counts.copy()

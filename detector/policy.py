@@ -44,6 +44,7 @@ _NUMBER_RANGES: dict[str, tuple[float, float]] = {
     "learning.mature_days": (1, 100),
     "learning.winsor_sd": (1, 100),
     "detectors.*.threshold": (0, 40),
+    "detectors.*.notable": (0, 40),
     "detectors.off_hours.out_of_hours_share": (0.0001, 0.5),
 }
 _DURATION_RANGES_NS = {
@@ -110,7 +111,10 @@ class LearningPolicy:
 
 @dataclass(frozen=True, slots=True)
 class DetectorPolicy:
-    """One detector's threshold and what people need to know about it.
+    """One detector's thresholds and what people need to know about it.
+
+    ``threshold``: surprise from which it counts as fired; ``notable``: what lies below it
+    says nothing in the day's score.
 
     ``texts`` maps title, why, false_positives, known_gaps and runbook to language to text
     (runbook: to a list of steps).
@@ -118,6 +122,7 @@ class DetectorPolicy:
 
     enabled: bool
     threshold: float
+    notable: float
     texts: Mapping[str, Mapping[str, Any]]
 
 
@@ -213,7 +218,7 @@ def _check(name: str, value: Any, base: Any, where: str) -> None:
         _refuse(name, value, f"Expected {kind}, such as {base!r}", where)
     if is_number:
         low, high = _NUMBER_RANGES[
-            re.sub(r"^detectors\.\w+\.threshold$", "detectors.*.threshold", name)
+            re.sub(r"^detectors\.\w+\.(threshold|notable)$", r"detectors.*.\1", name)
         ]
         if not low <= value <= high:
             _refuse(name, value, f"Allowed: {low:g} to {high:g}", where)
@@ -297,5 +302,6 @@ def _detector(table: dict[str, Any]) -> DetectorPolicy:
     return DetectorPolicy(
         enabled=table["enabled"],
         threshold=float(table["threshold"]),
+        notable=float(table["notable"]),
         texts={name: table[name] for name in _TEXTS},
     )

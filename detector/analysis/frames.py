@@ -11,13 +11,13 @@ from typing import Any
 import numpy as np
 import orjson
 
-from detector.analysis.extras import needed
 from detector.columns import EventBatch, Reject
 from detector.decode import Bounds, Rows, decode
 from detector.decode_fields import column_of
 from detector.decode_json import load_line
 from detector.errors import SourceError
 from detector.events import COUNT, FIELDS, TIME
+from detector.extras import needed
 from detector.hosts.events import bounds_now, decoded
 from detector.hosts.inputs import CHUNK_LINES, files_of
 from detector.mapping import Mapping, load_mapping
@@ -61,12 +61,14 @@ def events_of(events: Any, mapping: Path | str | Mapping | None, max_line_bytes:
         return Events(from_files, how, bounds, loose)
     table = _table_of(events, has_mapping=mapping is not None)
 
+    loose = _is_loose(table)
+
     def from_table() -> Iterator[Chunk]:
         for first in range(0, table.num_rows, CHUNK_LINES):
             lines = [_line(row) for row in table.slice(first, CHUNK_LINES).to_pylist()]
-            yield decode(lines, how, bounds, source="frame", first_line=first + 1, loose=True)
+            yield decode(lines, how, bounds, source="frame", first_line=first + 1, loose=loose)
 
-    return Events(from_table, how, bounds, is_loose=True)
+    return Events(from_table, how, bounds, loose)
 
 
 def _path(path: Path | str | None) -> Path | None:
@@ -95,6 +97,19 @@ def _table_of(frame: Any, *, has_mapping: bool) -> Any:
         column = _plain(field.name, table.column(number), has_mapping=has_mapping)
         table = table.set_column(number, field.name, column)
     return table
+
+
+def _is_loose(table: Any) -> bool:
+    """Tell whether empty texts stand for nothing or texts for numbers, as in CSV.
+
+    Where they do not, the compiled decoder reads the rows several times faster.
+    """
+    pc, types = needed("pyarrow.compute"), needed("pyarrow").types
+    if "record_count" in table.column_names and not types.is_integer(table["record_count"].type):
+        return True
+    columns = (table.column(number) for number in range(table.num_columns))
+    texts = (c for c in columns if types.is_string(c.type) or types.is_large_string(c.type))
+    return any(pc.any(pc.equal(column, "")).as_py() for column in texts)
 
 
 def _plain(name: str, column: Any, *, has_mapping: bool) -> Any:
@@ -179,11 +194,20 @@ def _columns(batch: EventBatch, source: Events) -> dict[str, Any]:
 
 def _customers(batch: EventBatch, source: Events) -> list[str | None]:
     """Read customers' ids once more: the engine keeps only their keys."""
-    documents = [load_line(line, source.bounds.max_line_bytes)[0] or _NOTHING for line in batch.raw]
-    rows = Rows(documents, batch.raw, batch.line_numbers.tolist())
+    documents = [_document(line, source.bounds.max_line_bytes) for line in batch.raw]
+    rows = Rows(documents, list(batch.raw), batch.line_numbers.tolist())
     rule = source.mapping.rules.get("customer_id")
     ids = column_of("customer_id", rule, rows, source.bounds, loose=source.is_loose)
     return [value or None for value in ids]
+
+
+def _document(line: bytes, limit: int) -> dict[str, Any]:
+    """Parse a line that the decoder has accepted; the strict parser takes what orjson does not."""
+    try:
+        document: dict[str, Any] = orjson.loads(line)
+    except orjson.JSONDecodeError:
+        document = load_line(line, limit)[0] or _NOTHING
+    return document
 
 
 def _joined(name: str, parts: list[Any]) -> Any:

@@ -11,12 +11,12 @@ from typing import Any
 import numpy as np
 import orjson
 
-from detector.analysis.extras import needed
 from detector.analysis.trace import Trace
 from detector.artifacts import Artifact
 from detector.columns import Reject
 from detector.detections import DETECTORS
 from detector.errors import OptionError
+from detector.extras import needed
 from detector.plan import Plan
 from detector.reference import Reference
 from detector.scoring.counts import STATS

@@ -7,13 +7,13 @@ from typing import Any
 
 import numpy as np
 
-from detector.analysis.evaluate import evaluate, wilson
-from detector.analysis.extras import needed
+from detector.analysis.answers import WhatIf
+from detector.analysis.judge import evaluate, wilson
 from detector.analysis.result import Result
-from detector.analysis.what_if import WhatIf
 from detector.detections import DETECTORS
 from detector.errors import OptionError
 from detector.evaluation import Evaluation
+from detector.extras import needed
 
 _NOMINAL = (1.0, 1.5, 2.0, 2.5, 3.0)
 _QUIETEST, _LOUDEST = 0.05, 0.95

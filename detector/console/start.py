@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from sqlalchemy import select
+from sqlalchemy import delete, insert, select
 
 from detector.console import events_behind
 from detector.console.journal import Anchors
@@ -14,7 +14,7 @@ from detector.console.settings import ConsoleSettings
 from detector.errors import OptionError
 from detector.policy import load_policy
 from detector.store.console import ConsoleStore
-from detector.store.tables import account
+from detector.store.tables import account, setting
 
 
 def open_console(url: str, settings: ConsoleSettings, policy: Path | None) -> Console:
@@ -28,7 +28,20 @@ def open_console(url: str, settings: ConsoleSettings, policy: Path | None) -> Co
     with store.reading() as db:
         has_events = events_behind.are_stored(db)
     key = settings.pseudonym_key.get_secret_value().encode()
-    return Console(store, settings, loaded, Pseudonyms(key), anchors, has_events)
+    console = Console(store, settings, loaded, Pseudonyms(key), anchors, has_events)
+    _tell_budget(console)
+    return console
+
+
+def _tell_budget(console: Console) -> None:
+    """Write the budget where the dashboards look for it, so that both hold back the same."""
+    mine, value = setting.c.name == "daily_budget", str(console.budget)
+    with console.store.writing() as db:
+        if db.execute(select(setting.c.value).where(mine)).scalar() == value:
+            return
+        by = {"changed_by": "console", "changed_ms": console.clock_ms()}
+        db.execute(delete(setting).where(mine))
+        db.execute(insert(setting).values(name="daily_budget", value=value, **by))
 
 
 def _anchors(settings: ConsoleSettings) -> Anchors | None:

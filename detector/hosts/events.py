@@ -11,7 +11,7 @@ from detector.decode import Bounds, decode
 from detector.hosts.inputs import Lines, Position, read_lines
 from detector.mapping import Mapping
 
-_NOT_BEFORE_NS = 946_684_800_000_000_000  # 2000-01-01
+NOT_BEFORE_NS = 946_684_800_000_000_000  # 2000-01-01
 _DAY_NS = 86_400_000_000_000
 
 
@@ -32,7 +32,7 @@ def not_after_now() -> int:
 def bounds_now(max_line_bytes: int, not_after_ns: int | None = None) -> Bounds:
     """Return what an event may look like today, or up to ``not_after_ns``."""
     latest_ns = not_after_now() if not_after_ns is None else not_after_ns
-    return Bounds(_NOT_BEFORE_NS, latest_ns, max_line_bytes)
+    return Bounds(NOT_BEFORE_NS, latest_ns, max_line_bytes)
 
 
 def decoded(

@@ -7,10 +7,10 @@ from typing import Any
 
 import numpy as np
 
-from detector.analysis.extras import needed
 from detector.analysis.result import Result
 from detector.analysis.tables import earlier_days, events_of_user, peer_group
 from detector.errors import OptionError
+from detector.extras import needed
 from detector.plots.style import BLUE, GREY, ORANGE, RED, SKY, canvas, styled, text
 
 _COLUMNS = {

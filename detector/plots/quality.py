@@ -5,11 +5,11 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
+from detector.analysis.answers import WhatIf
 from detector.analysis.result import Result
 from detector.analysis.tables import calibration as calibration_table
 from detector.analysis.tables import drift as drift_table
 from detector.analysis.tables import recall_curve
-from detector.analysis.what_if import WhatIf
 from detector.plots.style import BLUE, CYCLE, GREY, ORANGE, RED, SKY, canvas, styled, text
 
 _CALIBRATION = {"en": "Are rare days as rare as they say?", "zh": "罕见程度是否名副其实？"}

@@ -8,10 +8,10 @@ from detector.compiled import aside, part
 from detector.scoring.combine import remember_flagged
 from detector.scoring.counts import learn_counts
 from detector.scoring.model import Limits, Model, Out
-from detector.scoring.off_hours import learn_hours
-from detector.scoring.repeat_target import learn_repeat
-from detector.scoring.slow_drip import learn_drip
-from detector.scoring.unfamiliar import learn_values
+from detector.scoring.off_hours import OFF_HOURS, learn_hours
+from detector.scoring.repeat_target import REPEAT_TARGET, learn_repeat
+from detector.scoring.slow_drip import SLOW_DRIP, learn_drip
+from detector.scoring.unfamiliar import UNFAMILIAR, learn_values
 from detector.state.layout import (
     AWAY_SIZE,
     CLOSED_UNTIL,
@@ -69,12 +69,16 @@ def learn_day(
     weight = limits.flagged_weight if flagged else 1.0
     keep = model.decay[1]
     settled = day[DAY] - me[FIRST_DAY] >= SETTLED_DAYS
-    learn_drip(day, me, actors.recent[slot], baseline, model, group, flagged)
-    learn_counts(day, baseline, model, group, weight, keep, limits.winsor_sd, settled)
-    learn_hours(day, actors.hours[slot], baseline, weight)
+    watched = limits.watched
+    if watched[SLOW_DRIP]:
+        learn_drip(day, me, actors.recent[slot], baseline, model, group, flagged)
+    learn_counts(day, baseline, model, group, weight, keep, limits, settled)
+    if watched[OFF_HOURS]:
+        learn_hours(day, actors.hours[slot], baseline, weight)
     learn_away(baseline, day[COUNTS + FOREIGN], weight, keep)
-    learn_values(day, baseline, weight, keep)
-    if settled:
+    if watched[UNFAMILIAR]:
+        learn_values(day, baseline, weight, keep)
+    if settled and watched[REPEAT_TARGET]:
         learn_repeat(day, baseline, weight, keep)
     me[N_CLOSED] += 1
     me[N_CLOSED_REST] += day[KIND]

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import Any, Final, Protocol
 
 from detector import __version__
+from detector.errors import DetectorError
 
 VENDOR: Final = "audit-anomaly-detector"
 PRODUCT: Final = "detector"
@@ -17,6 +18,22 @@ AlertFields = dict[str, Any]
 
 Format = Callable[[AlertFields], bytes]
 """Alert → one message without a line end; pure."""
+
+
+class UnformattableError(DetectorError):
+    """An alert that a format cannot say: it is refused for good, the others go on."""
+
+
+def checked(format_: Format) -> Format:
+    """Return a format that says which alert it cannot say."""
+
+    def apply(alert: AlertFields) -> bytes:
+        try:
+            return format_(alert)
+        except (KeyError, TypeError, ValueError) as error:
+            raise UnformattableError(f"cannot be formatted ({type(error).__name__})") from error
+
+    return apply
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,6 +67,10 @@ class Sink(Protocol):
 
         What goes wrong is in the report and names no address, secret or content.
         """
+        ...
+
+    def probe(self) -> str | None:
+        """Return what keeps the receiver from being reached, None if nothing; sends nothing."""
         ...
 
     def close(self) -> None:

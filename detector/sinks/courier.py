@@ -15,7 +15,7 @@ from tenacity import (
     wait_random_exponential,
 )
 
-from detector.sinks.base import AlertFields, Report, Sink
+from detector.sinks.base import AlertFields, Report, Sink, UnformattableError, key_of
 from detector.telemetry import Telemetry
 
 _MAX_WAIT_S = 60.0
@@ -103,12 +103,17 @@ class Courier:
                 self._delivered.put(done)
             return report
 
-        self._retrying(attempt)
+        while rest and not self._stop.is_set():
+            self._retrying(attempt)
 
     def _try(self, alerts: list[AlertFields]) -> Report:
         """Deliver once and tell how it went; whatever is wrong, the thread goes on."""
         try:
             report = self.sink.deliver(alerts)
+        except UnformattableError as error:
+            if len(alerts) > 1:
+                return self._try(alerts[:1])  # one by one, until it is clear which it is
+            report = Report(1, refused=(f"{key_of(alerts[0])} {error}",))
         except Exception as error:
             report = Report(0, failure=f"failed ({type(error).__name__})")
             self._telemetry.log.exception("sink broke", sink=self.sink.name)

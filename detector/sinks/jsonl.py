@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Sequence
+from contextlib import suppress
 from pathlib import Path
 
 from detector.errors import OptionError
@@ -30,21 +31,31 @@ class JsonlSink:
         self._file = os.fdopen(handle, "r+b", buffering=0)
 
     def deliver(self, alerts: Sequence[AlertFields]) -> Report:
-        """Append the lines and bring them to the disk."""
+        """Append the lines and bring them to the disk: all of them, or none."""
         lines = b"".join(self._format(alert) + b"\n" for alert in alerts)
+        size = self._file.seek(0, os.SEEK_END)
         try:
-            self._file.write(self._end_of_cut_line() + lines)
+            self._append(self._end_of_cut_line(size) + lines)
             os.fsync(self._file.fileno())
         except OSError as error:
+            with suppress(OSError):  # a device, say; the next line then begins a new one
+                self._file.truncate(size)
             return Report(0, failure=f"the file cannot be written ({error.strerror})")
         return Report(len(alerts))
 
-    def _end_of_cut_line(self) -> bytes:
-        size = self._file.seek(0, os.SEEK_END)
+    def _append(self, content: bytes) -> None:
+        """Write everything: when the disk fills up, a write ends early without an error."""
+        while content:
+            content = content[self._file.write(content) :]
+
+    def _end_of_cut_line(self, size: int) -> bytes:
         if size == 0:
             return b""
         self._file.seek(size - 1)
         return b"" if self._file.read(1) == b"\n" else b"\n"
+
+    def probe(self) -> None:
+        """Return None: a file that is open can be written."""
 
     def close(self) -> None:
         """Close the file."""

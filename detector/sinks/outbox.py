@@ -114,6 +114,7 @@ class _Lane:
     ) -> None:
         self.courier, self._store, self._telemetry, self._clock = courier, store, telemetry, clock
         self._read: dict[str, int] = {}
+        self._moved: dict[str, int] = {}  # delivered, and not noted in the store yet
         self._awake: dict[str, None] = {}  # in order: the next in turn comes first
         self._last_good = self._counted_at = clock()
         self._n_unread = 0
@@ -139,13 +140,16 @@ class _Lane:
     def note(self) -> None:
         """Bring to the store what the courier has delivered."""
         for stream, number in self.courier.delivered():
-            self._store.move_sink(self._key(stream), number)
+            self._moved[stream] = number
             self._last_good = self._clock()
+        for stream, number in list(self._moved.items()):
+            self._store.move_sink(self._key(stream), number)
+            del self._moved[stream]
 
     def _hand_out(self, stream: str) -> None:
         """Read the next alerts of a stream; it goes to the end of the line, or to sleep."""
-        del self._awake[stream]
         lines = self._store.arrivals(self._read[stream], BATCH, stream)
+        del self._awake[stream]
         if not lines:
             return
         alerts = [(line.number, orjson.loads(line.line)) for line in lines]

@@ -10,12 +10,15 @@ from __future__ import annotations
 
 import hashlib
 import hmac
+import re
 from typing import Any
 
 from detector.errors import OptionError
 
 _MIN_KEY_BYTES = 16
 _N_HEX = 32
+_SHORTEST = 4
+_TEXTS = ("explanation", "evidence")
 
 
 class Pseudonyms:
@@ -45,28 +48,32 @@ class Pseudonyms:
         return hmac.digest(self._key, message, hashlib.sha256).hex()[:_N_HEX]
 
     def alert(self, alert: dict[str, Any]) -> dict[str, Any]:
-        """Return an alert with stand-ins for alert, person and events, in texts too."""
+        """Return an alert with stand-ins for alert, person and events, in its texts too."""
         user = str(alert["user_id"])
         stand_in = self.of("user", user)
+        told = {name: _without(alert[name], user, stand_in) for name in _TEXTS if name in alert}
         replaced: dict[str, Any] = {
             "alert_id": self.of("alert", str(alert["alert_id"])),
             "user_id": stand_in,
             "event_ids": [self.of("event", str(event)) for event in alert.get("event_ids", ())],
         }
-        rest = {key: value for key, value in alert.items() if key not in replaced}
-        without = {key: _without(value, user, stand_in) for key, value in rest.items()}
-        return {**dict.fromkeys(alert), **without, **replaced}
+        return {**alert, **told, **replaced}
 
 
-def _without(value: Any, text: str, stand_in: str) -> Any:
-    """Replace a text wherever it stands inside a JSON value."""
+def _without(value: Any, user: str, stand_in: str) -> Any:
+    """Replace a person's number wherever it stands by itself in a JSON value.
+
+    Shorter than four characters it is left: there it is more likely a count.
+    """
+    if len(user) < _SHORTEST:
+        return value
     if isinstance(value, str):
-        return value.replace(text, stand_in) if text else value
+        return re.sub(rf"(?<!\w){re.escape(user)}(?!\w)", stand_in, value)
     if isinstance(value, dict):
         return {
-            _without(key, text, stand_in): _without(item, text, stand_in)
+            _without(key, user, stand_in): _without(item, user, stand_in)
             for key, item in value.items()
         }
     if isinstance(value, list):
-        return [_without(item, text, stand_in) for item in value]
+        return [_without(item, user, stand_in) for item in value]
     return value

@@ -14,7 +14,7 @@ from typing import Any
 import orjson
 
 from detector.errors import OptionError
-from detector.sinks.base import AlertFields, Format, Report, Sink
+from detector.sinks.base import AlertFields, Format, Report, Sink, checked
 from detector.sinks.cef import cef
 from detector.sinks.ecs import ecs
 from detector.sinks.inert import inert_json, json_for_pages
@@ -120,8 +120,12 @@ class _Table:
             raise self.error(key, f"is {value!r}", "Set true or false")
         return value
 
+    def optional(self, key: str) -> str | None:
+        return self.text(key) if key in self._table else None
+
     def path(self, key: str) -> Path | None:
-        return Path(self.text(key)) if key in self._table else None
+        text = self.optional(key)
+        return None if text is None else Path(text)
 
     def secret(self, key: str) -> str | None:
         """Read a secret from the file or the variable that the table names."""
@@ -154,7 +158,10 @@ class _Table:
 def _open(name: str, table: _Table) -> Sink:
     chosen = table.choice("format", tuple(FORMATS), _DEFAULT_FORMAT[table.kind])
     pseudonyms = _pseudonyms(table)
-    sink = _OPENERS[table.kind](name, table, FORMATS[chosen])
+    format_ = FORMATS[chosen]
+    if table.kind == "jsonl" and format_ is native:
+        format_ = native_file
+    sink = _OPENERS[table.kind](name, table, checked(format_))
     return sink if pseudonyms is None else PseudonymousSink(sink, pseudonyms)
 
 
@@ -164,7 +171,7 @@ def _pseudonyms(table: _Table) -> Pseudonyms | None:
 
 
 def _jsonl(name: str, table: _Table, format_: Format) -> Sink:
-    return JsonlSink(name, Path(table.text("path")), native_file if format_ is native else format_)
+    return JsonlSink(name, Path(table.text("path")), format_)
 
 
 def _webhook(name: str, table: _Table, format_: Format) -> Sink:
@@ -174,7 +181,7 @@ def _webhook(name: str, table: _Table, format_: Format) -> Sink:
         token=table.secret("token"),
         ca_file=table.path("ca_file"),
         certificate=table.path("certificate_file"),
-        proxy=table.text("proxy") if table.path("proxy") else None,
+        proxy=table.optional("proxy"),
         allow_http=table.flag("allow_http"),
     )
     return WebhookSink(name, endpoint, format_)
@@ -211,6 +218,10 @@ class PseudonymousSink:
     def deliver(self, alerts: Sequence[AlertFields]) -> Report:
         """Deliver alerts with stand-ins."""
         return self.sink.deliver([self.pseudonyms.alert(alert) for alert in alerts])
+
+    def probe(self) -> str | None:
+        """Ask the sink behind it."""
+        return self.sink.probe()
 
     def close(self) -> None:
         """Close the sink behind it."""

@@ -106,6 +106,15 @@ class SyslogSink:
         self._socket.sendall(b"".join(b"%d %s" % (len(m), m) for m in messages))
         wait_until_acknowledged(self._socket)
 
+    def probe(self) -> str | None:
+        """Connect and hang up; over UDP only the name is tried."""
+        kind = socket.SOCK_DGRAM if self._receiver.transport == "udp" else socket.SOCK_STREAM
+        try:
+            connected(self._receiver, kind).close()
+        except OSError as error:
+            return f"cannot be reached ({error.strerror or type(error).__name__})"
+        return None
+
     def close(self) -> None:
         """Close the connection."""
         if self._socket is not None:

@@ -136,6 +136,17 @@ class WebhookSink:
             headers["webhook-signature"] = signature(self._key, key, stamp, body)
         return headers
 
+    def probe(self) -> str | None:
+        """Ask what the URL allows, which posts nothing; any answer is an answer."""
+        extensions = {"trace": self._deadline.note}
+        request = self._client.build_request("OPTIONS", self._endpoint.url, extensions=extensions)
+        try:
+            with self._deadline.of(_CONNECT_S + _ANSWER_S):
+                self._client.send(request, stream=True).close()
+        except httpx.HTTPError as error:
+            return f"cannot be reached ({type(error).__name__})"
+        return None
+
     def close(self) -> None:
         """Close the connection."""
         self._client.close()

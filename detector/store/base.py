@@ -52,7 +52,7 @@ class Arrival:
 
 
 class Store(Protocol):
-    """Alerts and checkpoints of streams, for one thread at a time.
+    """Alerts and checkpoints of streams; threads that share it wait for each other.
 
     Every method raises ``StoreError`` when the database cannot do it; nothing of that call has
     been written then.

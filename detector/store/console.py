@@ -20,10 +20,10 @@ from sqlalchemy.exc import TimeoutError as PoolTimeoutError
 from sqlalchemy.pool import QueuePool
 
 from detector.errors import StoreError
-from detector.store.address import address_of, is_postgresql
+from detector.store.address import SCHEME, address_of, is_postgresql, sqlite_path
 from detector.store.migrations import scripts
 from detector.store.postgresql import PostgresqlDatabase, connect, told
-from detector.store.sqlite import SCHEME, lock_file, open_file
+from detector.store.sqlite import lock_file, open_file
 
 _READERS = 10
 _WAIT_S = 10.0
@@ -52,35 +52,18 @@ class ConsoleStore:
                 "postgresql+psycopg://", lambda: connect(address, autocommit=False), _READERS
             )
         else:
-            path = Path(url.removeprefix(SCHEME))
+            path = sqlite_path(url)
             self.where = f"{SCHEME}{path}"
-            self._refuse_another_schema(path)
-            if not reads_only:
-                self._lock = lock_file(console_file(path))
-                open_file(console_file(path), "sqlite_console").close()
-            elif not console_file(path).is_file():
+            refuse_another_schema(path)
+            if not console_file(path).is_file() and reads_only:
                 hint = "Begin with `detector serve` or `detector account`"
                 raise StoreError("has no console yet", where=self.where, hint=hint)
+            if not reads_only:
+                self._lock = _own(console_file(path))
             self._reader = _engine("sqlite://", lambda: _attached(path, "ro"), _READERS)
             self._writer = _engine("sqlite://", lambda: _attached(path, "rw"), 1)
             event.listen(self._reader, "begin", lambda db: db.exec_driver_sql("begin"))
             event.listen(self._writer, "begin", lambda db: db.exec_driver_sql("begin immediate"))
-
-    def _refuse_another_schema(self, path: Path) -> None:
-        if not path.is_file():
-            what, hint = "does not exist", "Run the detector with this --store first"
-            raise StoreError(what, where=self.where, hint=hint)
-        known = len(scripts("sqlite"))
-        try:
-            with _opened(path, "ro") as db:
-                (version,) = db.execute("pragma user_version").fetchone()
-        except sqlite3.DatabaseError as error:
-            what = f"cannot be used ({error})"
-            raise StoreError(what, where=self.where, hint="Name another file") from None
-        if version != known:
-            what = f"has schema {version}, this version needs {known}"
-            hint = "Run `detector store init` with this --store, or use the version that wrote it"
-            raise StoreError(what, where=self.where, hint=hint)
 
     @contextmanager
     def reading(self) -> Iterator[Connection]:
@@ -113,7 +96,7 @@ class ConsoleStore:
             what, hint = f"has been busy for {_WAIT_S:.0f} s", "Try again"
             raise StoreError(what, where=self.where, hint=hint) from None
         except (DBAPIError, psycopg.Error, sqlite3.Error) as error:
-            what = f"cannot be used now ({_told(error)})"
+            what = f"cannot be used now ({told_of(error)})"
             raise StoreError(what, where=self.where, hint="Try again") from None
 
     def close(self) -> None:
@@ -122,6 +105,44 @@ class ConsoleStore:
         self._writer.dispose()
         if self._lock is not None:
             self._lock.close()
+
+
+def refuse_another_schema(path: Path, dialect: str = "sqlite") -> None:
+    """Refuse a SQLite file that this version cannot read.
+
+    Args:
+        path: the file.
+        dialect: which schema it should hold, a folder of ``schema``.
+
+    Raises:
+        StoreError: it is missing, no database, or of another schema.
+    """
+    where = f"{SCHEME}{path}"
+    if not path.is_file():
+        what, hint = "does not exist", "Run the detector with this --store first"
+        raise StoreError(what, where=where, hint=hint)
+    known = len(scripts(dialect))
+    try:
+        with _opened(path, "ro") as db:
+            (version,) = db.execute("pragma user_version").fetchone()
+    except sqlite3.DatabaseError as error:
+        what = f"cannot be used ({error})"
+        raise StoreError(what, where=where, hint="Name another file") from None
+    if version != known:
+        what = f"has schema {version}, this version needs {known}"
+        hint = "Run `detector store init` with this --store, or use the version that wrote it"
+        raise StoreError(what, where=where, hint=hint)
+
+
+def _own(file: Path) -> IO[str]:
+    """Take the lock of the console's file, and bring its schema to this version's."""
+    lock = lock_file(file)
+    try:
+        open_file(file, "sqlite_console").close()
+    except StoreError:
+        lock.close()
+        raise
+    return lock
 
 
 def console_file(path: Path) -> Path:
@@ -168,7 +189,7 @@ def _attached(path: Path, mode: str) -> sqlite3.Connection:
     return db
 
 
-def _told(error: Exception) -> str:
+def told_of(error: Exception) -> str:
     """Say what happened in one line, without statements and values."""
     cause = error.orig if isinstance(error, DBAPIError) else error
     if isinstance(cause, psycopg.Error):

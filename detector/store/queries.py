@@ -51,6 +51,8 @@ _FIND = {
     " @@ cast(:words as tsquery)",
 }
 _MAX_PAGE = 500
+_FEW_DAYS = 8
+_MAX_WORDS, _MAX_WORD = 16, 256  # of a search; the rest is not looked at
 
 
 @dataclass(frozen=True, slots=True)
@@ -112,14 +114,16 @@ def list_alerts(
         OptionError: the cursor belongs to another list.
     """
     key = _KEYS[sort]
-    query = _rows(db, which).order_by(key.desc(), episode.c.alert_id.desc())
+    order = (key.desc(), episode.c.alert_id.desc())
+    query = _matching(db, which, select(episode.c.alert_id)).order_by(*order)
     if cursor is not None:
         value, last_id = _read_cursor(cursor, sort)
         query = query.where(
             tuple_(key, episode.c.alert_id) < tuple_(literal(value), literal(last_id))
         )
     n = max(1, min(limit, _MAX_PAGE))
-    rows = [dict(row) for row in db.execute(query.limit(n + 1)).mappings()]
+    shown = _rows(query.limit(n + 1)).order_by(*order)
+    rows = [dict(row) for row in db.execute(shown).mappings()]
     if len(rows) <= n:
         return Page(rows)
     last = rows[n - 1]
@@ -164,25 +168,27 @@ def hidden_by(db: Connection, scope: dict[str, Any], which: Filter) -> int:
     return int(db.execute(query).scalar_one())
 
 
-def _rows(db: Connection, which: Filter) -> Select[Any]:
+def _rows(found: Select[Any]) -> Select[Any]:
+    """Fetch whole rows once it is clear which: sorting them whole would be slow."""
+    ids = found.subquery("found")
     shown = [column for column in episode.c if column.name != "words"]
-    columns = select(
+    source = (
+        ids.join(episode, episode.c.alert_id == ids.c.alert_id)
+        .join(alert, alert.c.arrival == episode.c.arrival)
+        .outerjoin(triage, triage.c.alert_id == episode.c.alert_id)
+    )
+    return select(
         *shown,
         func.coalesce(triage.c.status, "new").label("status"),
         triage.c.assignee,
         triage.c.verdict,
         func.coalesce(triage.c.row_version, 0).label("row_version"),
         alert.c.content,
-    )
-    return _matching(db, which, columns, with_content=True)
+    ).select_from(source)
 
 
-def _matching(
-    db: Connection, which: Filter, query: Select[Any], *, with_content: bool = False
-) -> Select[Any]:
+def _matching(db: Connection, which: Filter, query: Select[Any]) -> Select[Any]:
     source = episode.outerjoin(triage, triage.c.alert_id == episode.c.alert_id)
-    if with_content:
-        source = source.join(alert, alert.c.arrival == episode.c.arrival)
     return query.select_from(source).where(*conditions(db, which))
 
 
@@ -206,8 +212,8 @@ def conditions(db: Connection, which: Filter) -> list[ColumnElement[bool]]:
         found.append(
             or_(*(e.detectors.contains(f",{n},", autoescape=True) for n in which.detectors))
         )
+    found += _within_days(db, which)
     bounds = [
-        (which.first_day, e.day.__ge__), (which.last_day, e.day.__le__),
         (which.since_ms, e.time_ms.__ge__), (which.until_ms, e.time_ms.__lt__),
         (which.min_score, e.score.__ge__), (which.learning, e.learning.__eq__),
     ]  # fmt: skip
@@ -222,6 +228,15 @@ def conditions(db: Connection, which: Filter) -> list[ColumnElement[bool]]:
         hides = exists().where(hiding())
         found.append(hides if which.is_hidden else ~hides)
     return found
+
+
+def _within_days(db: Connection, which: Filter) -> list[ColumnElement[bool]]:
+    """Bound the days. SQLite knows nothing of ranges: many days are no reason for their index."""
+    first, last = which.first_day, which.last_day
+    bounds = [(first, episode.c.day.__ge__), (last, episode.c.day.__le__)]
+    found = [compare(day) for day, compare in bounds if day is not None]
+    is_short = first is not None and last is not None and (last - first).days < _FEW_DAYS
+    return found if is_short or db.dialect.name != "sqlite" else [func.likely(c) for c in found]
 
 
 def _or_none(column: ColumnElement[Any], values: tuple[str, ...]) -> ColumnElement[bool]:
@@ -261,7 +276,7 @@ def _filed_under(search: str) -> ColumnElement[bool]:
 
 
 def _found_by(db: Connection, search: str) -> ColumnElement[bool]:
-    words = words_in(search)
+    words = [word[:_MAX_WORD] for word in words_in(search)[:_MAX_WORDS]]
     if not words:
         return literal(value=False) == literal(value=True)
     if db.dialect.name == "sqlite":

@@ -5,15 +5,17 @@ from __future__ import annotations
 import fcntl
 import os
 import sqlite3
+import threading
 from collections.abc import Callable, Iterable
+from contextlib import suppress
 from pathlib import Path
 from typing import IO, Any, TypeVar
 
 from detector.errors import StoreError
+from detector.store.address import SCHEME
 from detector.store.database import Transaction, Values
 from detector.store.migrations import refuse_newer, scripts
 
-SCHEME = "sqlite:///"
 _BUSY_TIMEOUT_S = 30.0
 _DATABASE_PAGE_BYTES = 32_768  # a state page is a long value: 4 KB pages took twice the time
 # sqlite3 cannot even put some messages about a damaged schema into words
@@ -102,6 +104,7 @@ class SqliteDatabase:
 
     def __init__(self, path: Path) -> None:
         self.where = f"{SCHEME}{path}"
+        self._one_at_a_time = threading.RLock()
         self._lock = lock_file(path)
         try:
             self._db = open_file(path, "sqlite")
@@ -119,6 +122,10 @@ class SqliteDatabase:
         return self._run(work, "begin immediate", "written", "Check disk space and rights")
 
     def _run(self, work: Callable[[Transaction], T], begin: str, verb: str, hint: str) -> T:
+        with self._one_at_a_time:
+            return self._run_alone(work, begin, verb, hint)
+
+    def _run_alone(self, work: Callable[[Transaction], T], begin: str, verb: str, hint: str) -> T:
         try:
             self._db.execute(begin)
             result = work(_SqliteTransaction(self._db))
@@ -140,8 +147,12 @@ class SqliteDatabase:
         """Do nothing: there is one writer."""
 
     def close(self) -> None:
-        """Let go of file and lock."""
-        self._db.close()
+        """Let go of file and lock; tell the planner of queries what has come in."""
+        with self._one_at_a_time:
+            with suppress(*_DAMAGED):  # whoever reads next will say so
+                self._db.execute("pragma analysis_limit = 1000")
+                self._db.execute("pragma optimize")
+            self._db.close()
         self._lock.close()
 
 

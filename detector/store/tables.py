@@ -80,6 +80,15 @@ checkpoint = Table(
     Column("newest_event_ms", BigInteger),
     Column("saved_ms", BigInteger),
 )
+state_page = Table(
+    "state_page",
+    METADATA,
+    Column("stream", Text, primary_key=True),
+    Column("name", Text, primary_key=True),
+    Column("page", Integer, primary_key=True),
+    Column("content", LargeBinary),
+    Column("digest", LargeBinary),
+)
 activation = Table(
     "activation",
     METADATA,
@@ -274,3 +283,14 @@ setting = Table(
     Column("changed_by", Text),
     Column("changed_ms", BigInteger),
 )
+
+DETECTORS_TABLES = (stream, alert, episode, checkpoint, state_page, activation, sink_position)
+CONSOLES_TABLES = tuple(t for t in METADATA.tables.values() if t not in DETECTORS_TABLES)
+NUMBERED = {
+    alert: "arrival",
+    **dict.fromkeys(
+        (activation, verdict, comment, suppression, justification, api_token), "number"
+    ),
+    **dict.fromkeys((saved_view, unmask_request, anchor), "number"),
+}
+"""Tables whose rows the database numbers, never the same number twice."""

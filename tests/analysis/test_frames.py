@@ -17,8 +17,8 @@ import pyarrow as pa
 import pytest
 
 import detector as ad
-from detector.analysis.extras import needed
 from detector.errors import OptionError, SourceError
+from detector.extras import needed
 from tests.streams import event, lines_of, usual_work, weekdays
 
 DAYS = weekdays(6)

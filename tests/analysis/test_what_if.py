@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 
 import detector as ad
 from detector.analysis import Result, WhatIf
-from detector.analysis.what_if import DECISION_COLUMNS, _flat, _nested
+from detector.analysis.answers import DECISION_COLUMNS, _flat, _nested
 from detector.detections import DETECTORS
 from detector.errors import OptionError, PolicyError
 from detector.policy import _default_text

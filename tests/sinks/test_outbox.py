@@ -18,7 +18,9 @@ from typing import Any
 
 import pytest
 
-from detector.sinks import Outbox, Report, Sink
+from detector.alerts import Alert
+from detector.errors import StoreError
+from detector.sinks import Outbox, Report, Sink, open_sinks
 from detector.sinks.base import AlertFields, key_of
 from detector.sinks.courier import _wait
 from detector.sinks.outbox import BATCH
@@ -49,6 +51,9 @@ class Scripted:
         report = act(alerts)
         self.got += [key_of(alert) for alert in alerts[: report.n_done]]
         return report
+
+    def probe(self) -> None:
+        """Be there."""
 
     def close(self) -> None:
         """Note it."""
@@ -203,6 +208,61 @@ def test_a_sink_with_a_bug_is_a_failing_sink(
     assert "sink broke" in log.getvalue()
 
 
+def test_an_alert_that_no_format_can_say_keeps_back_no_other(
+    store: Store, telemetry: Telemetry, tmp_path: Path, log: io.StringIO
+) -> None:
+    """It is refused aloud; which of a batch it is, is found out by itself."""
+    path = tmp_path / "alerts.cef"
+    keys = written(store, 3)
+    broken = Alert({**an_alert("odd").fields, "last_event_time": "yesterday"})
+    store.write_alerts(store.claim(STREAM, "test"), [broken])
+    keys += written(store, 2, first=3)
+    sinks = open_sinks({"siem": {"kind": "jsonl", "path": str(path), "format": "cef"}}, print)
+    with running(store, telemetry, *sinks) as outbox:
+        turn_until(outbox, lambda: value(telemetry, "detector_sink_delivered_total") == 5)
+
+    lines = path.read_text("utf-8").splitlines()
+    assert [line.split("externalId=")[1].split()[0] for line in lines] == keys
+    assert value(telemetry, "detector_sink_refused_total") == 1
+    assert f"{key_of(broken.fields)} cannot be formatted (ValueError)" in log.getvalue()
+
+
+def test_a_store_that_was_away_loses_no_delivery(store: Store, telemetry: Telemetry) -> None:
+    """What it could not be asked or told then is asked and told when it is back."""
+
+    class Away:
+        is_away = False
+
+        def __getattr__(self, name: str) -> Any:
+            if self.is_away:
+                raise StoreError("is away", where="store", hint="Wait")
+            return getattr(store, name)
+
+    shaky, sink = Away(), Scripted()
+    keys = written(store, 2)
+    with running(shaky, telemetry, sink) as outbox:  # type: ignore[arg-type]
+        for n_delivered in (0, 2):
+            shaky.is_away = True
+            assert refuses_to_turn(outbox, until=lambda n=n_delivered: len(sink.got) == n)
+            shaky.is_away = False
+            if n_delivered == 0:
+                outbox.turn()
+        turn_until(outbox, lambda: store.sink_position(f"siem:{STREAM}") > 0)
+
+    assert sink.got == keys
+
+
+def refuses_to_turn(outbox: Outbox, until: Callable[[], bool]) -> bool:
+    """Turn without a store until something holds."""
+    pause, end = Event(), time.monotonic() + 30
+    while not until():
+        assert time.monotonic() < end
+        pause.wait(0.005)
+    with pytest.raises(StoreError):
+        outbox.turn()
+    return True
+
+
 def test_what_was_delivered_before_a_stop_is_not_sent_again(
     store: Store, telemetry: Telemetry
 ) -> None:
@@ -313,7 +373,7 @@ with Telemetry(Metrics(sinks=["siem"]), address=None) as telemetry:
         store.write_alerts(claim, [an_alert(f"u{number}")])
         outbox.wake("access/0")
         outbox.turn()
-    while store.sink_position("siem:access/0") < int(sys.argv[3]):
+    while store.n_arrivals(store.sink_position("siem:access/0"), 1, "access/0"):
         outbox.turn()
     outbox.close()
 store.close()

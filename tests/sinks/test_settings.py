@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import json
 import re
+import resource
+import signal
 from pathlib import Path
 from typing import Any
 
@@ -123,6 +125,28 @@ def test_a_full_disk_is_a_failure_and_not_a_delivery() -> None:
     sink.close()
 
     assert report.failure == "the file cannot be written (No space left on device)"
+
+
+def test_a_disk_that_fills_up_leaves_whole_lines(tmp_path: Path) -> None:
+    """A real limit of the system ends a write in the middle; the part is taken back."""
+    path = tmp_path / "alerts.jsonl"
+    sink = opened({"kind": "jsonl", "path": str(path)})
+    sink.deliver(alerts(1))
+    whole = path.read_bytes()
+    before = signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
+    soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (len(whole) + 100, hard))
+    try:
+        report = sink.deliver(alerts(2))
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
+        signal.signal(signal.SIGXFSZ, before)
+    assert report.failure == "the file cannot be written (File too large)"
+    assert path.read_bytes() == whole
+    assert sink.deliver(alerts(2)[1:]).n_done == 1
+    sink.close()
+
+    assert [json.loads(line) for line in path.read_bytes().splitlines()] == alerts(2)
 
 
 def test_stand_ins_are_a_setting(tmp_path: Path) -> None:

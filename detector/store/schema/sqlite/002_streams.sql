@@ -84,6 +84,7 @@ insert into episode (
 create index episode_by_day on episode (day, score, alert_id);
 create index episode_by_score on episode (score, alert_id);
 create index episode_by_time on episode (time_ms, alert_id);
+create index episode_by_day_and_kind on episode (day, detector, user_branch, score);
 create index episode_by_arrival on episode (arrival);
 create index episode_by_user on episode (user_id, time_ms, alert_id);
 create index episode_by_branch on episode (user_branch, score, alert_id);

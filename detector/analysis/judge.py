@@ -11,14 +11,16 @@ from typing import Any
 
 import numpy as np
 
-from detector.analysis.extras import needed
+from detector.alerts import alert_id
+from detector.analysis.answers import WhatIf
 from detector.analysis.result import Result
-from detector.analysis.what_if import WhatIf
 from detector.errors import OptionError
 from detector.evaluation import Evaluation, Ranking, Truth, evaluate_ranking, read_truth
+from detector.extras import needed
 
 CONFIRMED, BENIGN = "confirmed", "benign"
 VERDICTS = (CONFIRMED, BENIGN, "wrong_team", "test")
+_EPOCH = date(1970, 1, 1)
 _Z90 = 1.6448536269514722  # both tails of 5 %
 
 
@@ -42,7 +44,7 @@ class VerdictResult:
 
 
 def evaluate(
-    alerts: Result | WhatIf,
+    alerts: Result | WhatIf | Any,
     truth: Any,
     budgets: Sequence[int] = (1, 5, 20),
     *,
@@ -51,7 +53,8 @@ def evaluate(
     """Say what a team finds that reads each day's best alerts.
 
     Args:
-        alerts: a replay, or the answer of ``what_if``.
+        alerts: a replay, the answer of ``what_if``, or a data frame of actor-days with
+            ``user_id``, ``day`` and ``score``.
         truth: a truth file (or what ``read_truth`` gave): labelled incidents, recall with
             a bootstrap interval; or a data frame (or records) with the columns ``alert_id`` and
             ``verdict`` (confirmed, benign, wrong_team, test): precision with a Wilson interval.
@@ -69,23 +72,40 @@ def evaluate(
     return [_at_budget(budget, ranking, verdicts) for budget in sorted(budgets)]
 
 
-def ranking_of(alerts: Result | WhatIf) -> Ranking:
-    """Return each local day's alerts, best first; an alert counts once a day, at its best."""
-    frame = alerts.alerts
-    if isinstance(alerts, WhatIf):
+def ranking_of(alerts: Result | WhatIf | Any) -> Ranking:
+    """Return each local day's alerts, best first; an alert counts once a day, at its best.
+
+    Args:
+        alerts: a replay, an answer, or a data frame of actor-days with ``user_id``, ``day`` and
+            ``score``, whoever gave it.
+    """
+    frame = alerts.alerts if isinstance(alerts, Result | WhatIf) else _own_days(alerts)
+    if not isinstance(alerts, Result):
         days = [moment.date() for moment in frame["day"]]
     else:
         days = [date.fromisoformat(text[:10]) for text in frame["time"]]
     best: dict[date, dict[str, tuple[float, str]]] = defaultdict(dict)
     columns = (frame["alert_id"], frame["score"], frame["user_id"])
-    for day, alert_id, score, user in zip(days, *columns, strict=True):
-        known = best[day].get(alert_id)
+    for day, name, score, user in zip(days, *columns, strict=True):
+        known = best[day].get(name)
         if known is None or score > known[0]:
-            best[day][alert_id] = (float(score), user)
+            best[day][name] = (float(score), user)
     return {
         day: [(i, user) for i, (_, user) in sorted(found.items(), key=lambda x: (-x[1][0], x[0]))]
         for day, found in best.items()
     }
+
+
+def _own_days(frame: Any) -> Any:
+    """Give actor-days of an analyst's own detector the ids that alerts have."""
+    missing = {"user_id", "day", "score"} - set(getattr(frame, "columns", ()))
+    if missing:
+        what, hint = f"has no column {min(missing)}", "Expected user_id, day and score"
+        raise OptionError(what, where="alerts", hint=hint)
+    kept = frame[frame["score"].notna()]
+    days = [(moment.date() - _EPOCH).days for moment in kept["day"]]
+    ids = [alert_id(*pair) for pair in zip(kept["user_id"], days, strict=True)]
+    return kept.assign(alert_id=ids)
 
 
 def _within(ranking: Ranking, truth: Truth) -> Ranking:
@@ -119,8 +139,8 @@ def _verdicts(table: Any) -> dict[str, str]:
 
 
 def _at_budget(budget: int, ranking: Ranking, verdicts: dict[str, str]) -> VerdictResult:
-    read = {alert_id for found in ranking.values() for alert_id, _ in found[:budget]}
-    said = [verdicts.get(alert_id) for alert_id in read]
+    read = {name for found in ranking.values() for name, _ in found[:budget]}
+    said = [verdicts.get(name) for name in read]
     n_confirmed, n_benign = said.count(CONFIRMED), said.count(BENIGN)
     n_all = sum(verdict == CONFIRMED for verdict in verdicts.values())
     n = n_confirmed + n_benign
