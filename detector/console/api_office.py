@@ -47,7 +47,7 @@ def employee(visit: Reader, ref: str) -> dict[str, Any]:
     """Return a person's risk with its parts and the alerts of 91 days; the look is logged."""
     console, viewer = visit.console, visit.viewer
     with console.store.reading() as db:
-        user_id = queue_query.person_behind(db, console.pseudonyms, viewer, ref)
+        user_id = queue_query.person_behind(db, console.directory, viewer, ref)
         if user_id is None:
             raise NoSuchAlertError("no such person")
         names = names_for(console, db, visit.person)

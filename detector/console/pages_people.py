@@ -47,7 +47,7 @@ def employee(request: Request, visit: Reader, ref: str) -> Response:
     console, t = visit.console, words_for(request, visit)
     with console.store.reading() as db:
         names = names_for(console, db, visit.person)
-        user_id = queue_query.person_behind(db, console.pseudonyms, visit.viewer, ref)
+        user_id = queue_query.person_behind(db, console.directory, visit.viewer, ref)
         if user_id is None:
             raise NoSuchAlertError("no such person")
         values = _person(db, visit, user_id, names, t)

@@ -25,7 +25,7 @@ from detector.store.queries import list_alerts
 from detector.store.tables import saved_view
 
 router = APIRouter(include_in_schema=False)
-_MOST_COUNTED = 100_000
+_MOST_COUNTED = 1_000
 _MOST_AT_ONCE = 200
 _CSV_ROWS = 10_000
 _FORMULA = ("=", "+", "-", "@", "\t", "\r")
@@ -45,7 +45,8 @@ def queue(request: Request, visit: Reader) -> Response:
         found = viewing.listed(db, viewer, Asked(view, which, sort, cursor))
         values: dict[str, Any] = {
             "rows": [shown(row, names, language) for row in found.rows],
-            "counts": viewing.counts(db, viewer, _MOST_COUNTED),
+            "counts": viewing.counts(db, viewer, _MOST_COUNTED + 1),
+            "most": _MOST_COUNTED,
             "choices": _choices(db, visit, asked),
             "saved_views": _views(db, visit.person.login),
             "day": viewing.newest_day(db, viewer),
@@ -88,7 +89,7 @@ def _choices(db: Connection, visit: Visit, asked: Any) -> list[tuple[str, list[s
     sections = {"role": "job"}
     return [
         (name, values, asked.get(name, ""), sections.get(name, name))
-        for name, values in queue_query.choices(db, visit.viewer).items()
+        for name, values in queue_query.choices(db, visit.console.directory, visit.viewer).items()
     ]
 
 

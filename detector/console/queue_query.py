@@ -7,9 +7,9 @@ from collections.abc import Mapping
 from datetime import date
 from urllib.parse import urlencode
 
-from sqlalchemy import ColumnElement, Connection, select
+from sqlalchemy import Connection, select
 
-from detector.console.pseudonyms import Pseudonyms
+from detector.console.directory import Directory
 from detector.console.service import Names
 from detector.console.viewing import SORTS, STATUSES, VERDICTS, VIEWS, Viewer
 from detector.detections import DETECTORS
@@ -81,33 +81,28 @@ def n_filters(asked: Mapping[str, str]) -> int:
 
 def _person(db: Connection, names: Names, viewer: Viewer, text: str) -> str:
     """Return the id behind a pseudonym, or an id this person may know; else nobody's."""
-    user_id = person_behind(db, names.pseudonyms, viewer, text)
+    user_id = person_behind(db, names.directory, viewer, text)
     return user_id or (text if names.knows(text) else "\x1fnobody")
 
 
-def person_behind(db: Connection, pseudonyms: Pseudonyms, viewer: Viewer, ref: str) -> str | None:
-    """Return who bears a pseudonym, among those whose alerts this person may see."""
-    ref = ref.upper()
-    if not _PSEUDONYM.fullmatch(ref):
-        return None
-    ids = _distinct(db, viewer, episode.c.user_id)
-    return next((user_id for user_id in ids if pseudonyms.staff(user_id) == ref), None)
+def person_behind(db: Connection, directory: Directory, viewer: Viewer, ref: str) -> str | None:
+    """Return who bears a pseudonym, if this person may see an alert about them."""
+    user_id = directory.person(db, ref.upper())
+    if user_id is None or viewer.branches is None:
+        return user_id
+    theirs = (episode.c.user_id == user_id, episode.c.user_branch.in_(sorted(viewer.branches)))
+    seen = db.execute(select(episode.c.alert_id).where(*theirs).limit(1)).first()
+    return None if seen is None else user_id
 
 
-def _distinct(db: Connection, viewer: Viewer, column: ColumnElement[str]) -> list[str]:
-    query = select(column).where(column.is_not(None)).distinct()
-    if viewer.branches is not None:
-        query = query.where(episode.c.user_branch.in_(sorted(viewer.branches)))
-    return list(db.execute(query).scalars())
-
-
-def choices(db: Connection, viewer: Viewer) -> dict[str, list[str]]:
+def choices(db: Connection, directory: Directory, viewer: Viewer) -> dict[str, list[str]]:
     """Return what can be chosen for each filter."""
+    every = directory.branches(db)
     return {
         "severity": list(reversed(SEVERITIES)),
         "detector": list(DETECTORS),
-        "branch": sorted(_distinct(db, viewer, episode.c.user_branch)),
-        "role": sorted(_distinct(db, viewer, episode.c.user_role)),
+        "branch": every if viewer.branches is None else sorted(viewer.branches),
+        "role": directory.roles(db),
         "status": list(STATUSES),
         "verdict": [*VERDICTS, "none"],
     }

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 from sqlalchemy import Connection
 
 from detector.console import journal, unmasking
+from detector.console.directory import Directory
 from detector.console.journal_chain import Entry
 from detector.console.people import Person
 from detector.console.pseudonyms import Pseudonyms
@@ -36,6 +37,11 @@ class Console:
     anchors: journal.Anchors | None = None
     has_events: bool = False
     clock_ms: Callable[[], int] = wall_clock_ms
+    directory: Directory = field(init=False)
+
+    def __post_init__(self) -> None:
+        """Begin an empty directory; it fills itself."""
+        object.__setattr__(self, "directory", Directory(self.pseudonyms))
 
     @property
     def budget(self) -> int:
@@ -68,6 +74,7 @@ class Names:
     """What this person is shown instead of ids. ``unmasked`` are pseudonyms."""
 
     pseudonyms: Pseudonyms
+    directory: Directory
     sees_all: bool
     unmasked: frozenset[str]
 
@@ -90,4 +97,4 @@ def names_for(console: Console, db: Connection, person: Person) -> Names:
     """Return the names as this person may see them now."""
     sees_all = person.may(Right.SEE_IDENTITIES)
     granted = unmasking.unmasked(db, console.viewer(person))
-    return Names(console.pseudonyms, sees_all, granted)
+    return Names(console.pseudonyms, console.directory, sees_all, granted)

@@ -30,6 +30,8 @@ def open_console(url: str, settings: ConsoleSettings, policy: Path | None) -> Co
     key = settings.pseudonym_key.get_secret_value().encode()
     console = Console(store, settings, loaded, Pseudonyms(key), anchors, has_events)
     _tell_budget(console)
+    with store.reading() as db:
+        console.directory.branches(db)  # reads what there is before anybody waits for it
     return console
 
 
