@@ -59,7 +59,9 @@ def cli() -> None:
     """Find staff who look at customer records they have no business with."""
 
 
-for _command in (run, route, dead_letters, doctor, store_commands):
+for _command in (
+    run, route, dead_letters, doctor, store_commands, serve, account, verify_log, verdicts,
+):  # fmt: skip
     cli.add_command(_command)
 
 
@@ -273,7 +275,3 @@ def completion(shell: str) -> None:
     kind = get_completion_class(shell)
     if kind is not None:
         click.echo(kind(cli, {}, "detector", "_DETECTOR_COMPLETE").source())
-
-
-for _command in (serve, account, verify_log, verdicts):
-    cli.add_command(_command)

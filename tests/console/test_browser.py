@@ -192,6 +192,21 @@ def test_alerts_arrive_while_somebody_looks(browser: Browser, bank: Served) -> N
     expect(page.locator(".item")).to_have_count(n_before + 1)
 
 
+def test_what_could_not_be_saved_is_told_on_the_page(browser: Browser, bank: Served) -> None:
+    """The session has ended elsewhere, the network is gone: never silence after a click."""
+    page = opened(browser, bank, "analyst")
+    page.goto(f"/alerts/{ONE['alert_id']}")
+    page.locator("[data-hot=c]").fill("said while the network is gone")
+    page.context.set_offline(True)
+    page.get_by_role("button", name=re.compile("^Comment")).click()
+
+    expect(page.locator("#live .failed")).to_contain_text("cannot be reached right now")
+    page.context.set_offline(False)
+    page.get_by_role("button", name=re.compile("^Comment")).click()
+    expect(page.locator(".talk")).to_contain_text("said while the network is gone")
+    _WRONG.clear()  # the browser's own words about the lost network
+
+
 def test_the_keyboard_is_enough(browser: Browser, bank: Served) -> None:
     """Down the list, open, to the verdict and back, to the overview; and every link has a ring."""
     page = opened(browser, bank, "analyst")

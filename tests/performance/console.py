@@ -68,7 +68,8 @@ def read_on(served: Served, login: str, until: float, times: dict[str, list[floa
     while time.monotonic() < until:
         alert_id = f"{rng.randrange(1_000):032x}"
         pages = {
-            "queue": "/", "open": "/?view=open", "search": f"/?view=all&q=B{rng.randrange(200):03d}",
+            "queue": "/", "open": "/?view=open",
+            "search": f"/?view=all&q=B{rng.randrange(200):03d}",
             "alert": f"/alerts/{alert_id}", "overview": "/overview",
         }  # fmt: skip
         name = rng.choice(["queue", "queue", "open", "search", "alert", "alert", "overview"])

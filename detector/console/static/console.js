@@ -6,6 +6,19 @@ document.body.addEventListener("htmx:configRequest", (event) => {
   if (csrf) event.detail.headers["X-CSRF-Token"] = csrf;
 });
 
+// What did not work is told where the eye is, not only in the browser's console
+function tell(text) {
+  const line = document.createElement("p");
+  line.className = "failed";
+  line.textContent = text;
+  document.getElementById("live").replaceChildren(line);
+}
+document.body.addEventListener("htmx:responseError", (event) => {
+  const page = new DOMParser().parseFromString(event.detail.xhr.responseText, "text/html");
+  tell(page.querySelector(".card p")?.textContent ?? document.body.dataset.failed);
+});
+document.body.addEventListener("htmx:sendError", () => tell(document.body.dataset.failed));
+
 // Choosing several alerts
 function choose() {
   const bar = document.querySelector("[data-bulkbar]");
