@@ -246,7 +246,14 @@ def check(files: tuple[Path, ...], as_json: bool) -> None:
 @click.option("--branches", default=12, show_default=True, type=click.IntRange(2, 1_000))
 @click.option("--days", default=28, show_default=True, type=click.IntRange(8, 366))
 @click.option("--seed", default=7, show_default=True, type=click.IntRange(0))
-@click.option("--serve", "port", is_flag=False, flag_value=8080, type=click.IntRange(0, 65_535))
+@click.option(
+    "--serve",
+    "port",
+    is_flag=False,
+    flag_value=8080,
+    type=click.IntRange(0, 65_535),
+    help="Then open the console, on this port (8080).",
+)
 @_JSON
 def demo(
     folder: Path,

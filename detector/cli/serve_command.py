@@ -36,6 +36,7 @@ def serve(store: str, host: str, port: int, policy: Path | None, events: str | N
     settings = load_settings()
     console = open_console(store, settings, policy)
     if not has_accounts(console) and settings.oidc is None and not settings.proxy.roles:
+        console.store.close()
         hint = "Make one: detector account LOGIN --role admin --store ..."
         raise OptionError("nobody could sign in", where=console.store.where, hint=hint)
     run_server(with_events(console, events), host, port)
@@ -82,7 +83,7 @@ def run_server(console: Console, host: str, port: int) -> None:
 @click.command()
 @click.argument("login")
 @_STORE
-@click.option("--role", required=True, type=click.Choice(_ROLES))
+@click.option("--role", required=True, type=click.Choice(_ROLES), help="What they may do.")
 @click.option("--name", help="What colleagues see; default: the login.")
 @click.option("--branch", multiple=True, help="May see these only; repeatable. Default: all.")
 def account(login: str, store: str, role: str, name: str | None, branch: tuple[str, ...]) -> None:
