@@ -7,6 +7,8 @@ from __future__ import annotations
 
 from detector.decode import Bounds, decode
 from detector.engine import new_state, step
+from detector.kafka.checksum import crc32c
+from detector.kafka.records import Batch, read_batches
 from detector.mapping import load_mapping
 from detector.plan import build_plan
 from detector.policy import load_policy
@@ -21,6 +23,8 @@ _LINES = [
     for i in range(9)
 ]
 
+_RECORD = bytes([12, 0, 0, 0, 1, 1, 0])  # length 6, no attributes, first in its batch, all null
+
 
 def warm() -> int:
     """Send a few events through decode, step and the snapshot; return how many were scored."""
@@ -29,6 +33,8 @@ def warm() -> int:
     plan = build_plan(load_policy(None), None, Reference())
     state = step(new_state(plan), batch, plan).state
     list(ChangedPages().since_last(state.arrays()))
+    crc32c(b"")
+    read_batches([Batch(_RECORD, 0, 0, -1, 1, 1, 0)])
     return len(batch)
 
 

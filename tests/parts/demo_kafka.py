@@ -32,8 +32,8 @@ from tests.parts.kafka import running as kafka_from_maven
 from tests.parts.postgresql import server as installed_postgresql
 
 _KAFKA_IMAGE, _POSTGRESQL_IMAGE = "apache/kafka:4.1.0", "postgres:17"
-_BANK = SimulationConfig(users=200, branches=12, days=21, seed=7, incidents=24)
-_UNTIL = "2026-03-16"
+_BANK = SimulationConfig(users=100, branches=8, days=14, seed=7, incidents=16)
+_UNTIL = "2026-03-09"
 
 
 def main() -> None:
@@ -43,7 +43,7 @@ def main() -> None:
     options = parser.parse_args()
     with ExitStack() as stack:
         folder = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="demo-kafka-")))
-        say("simulating a bank, learning from its first two weeks")
+        say("simulating a bank, learning from its first week")
         bank = folder / "bank"
         simulate(bank, _BANK)
         fitting = FitOptions(
