@@ -4,13 +4,16 @@ PYTHON ?= python3
 BIN := .venv/bin
 STAMP := .venv/.installed
 
-.PHONY: help demo test check bench bench-store golden constraints clean
+.PHONY: help demo demo-kafka test test-long check bench bench-kafka bench-store golden constraints clean
 
 help:
 	@echo "make demo         simulate a bank, fit, replay, show what was found"
+	@echo "make demo-kafka   live events through a real broker, two consumers, alerts as they come"
 	@echo "make test         install what the tests need, run everything, one summary"
+	@echo "make test-long    the same with twenty times the fault schedules and a million documents (hours)"
 	@echo "make check        only what needs no test run: lint, format, types, layers"
 	@echo "make bench        throughput and memory, as ratios in one run"
+	@echo "make bench-kafka  the consumer on a real broker, and the time to an alert"
 	@echo "make bench-store  the store on SQLite and PostgreSQL: checkpoint, restore, the console's pages"
 	@echo "make golden       write the golden alerts anew, after a change that moves scores"
 	@echo "make constraints  pin the newest versions pyproject.toml allows"
@@ -33,14 +36,23 @@ $(STAMP)-dev: $(STAMP) constraints-dev.txt
 demo: $(STAMP)
 	@$(BIN)/detector demo --dir demo
 
+demo-kafka: $(STAMP)-dev
+	@$(BIN)/python -m tests.parts.demo_kafka
+
 test: $(STAMP)-dev
 	@$(BIN)/python tests/run.py
+
+test-long: $(STAMP)-dev
+	@HYPOTHESIS_PROFILE=long $(BIN)/python tests/run.py
 
 check: $(STAMP)-dev
 	@$(BIN)/python tests/run.py --static
 
 bench: $(STAMP)
 	@$(BIN)/python tests/performance/bench.py
+
+bench-kafka: $(STAMP)-dev
+	@$(BIN)/python tests/performance/bench_kafka.py
 
 bench-store: $(STAMP)-dev
 	@$(BIN)/python tests/performance/bench_store.py

@@ -1,8 +1,8 @@
 """Streaming anomaly detection on the audit logs of a bank's core systems.
 
 For analysts, as ``import detector as ad``: ``read_events``, ``fit``, ``replay``, ``evaluate``,
-``what_if``, ``plots`` and ``AccessAnomalyDetector`` (extra ``notebook``). They are loaded when
-first used, so that the command line starts at once.
+``what_if``, ``tune``, ``fairness``, ``plots`` and ``AccessAnomalyDetector`` (extra
+``notebook``). They are loaded when first used, so that the command line starts at once.
 """
 
 from __future__ import annotations
@@ -23,6 +23,8 @@ if TYPE_CHECKING:
         replay,
         what_if,
     )
+    from detector.analysis.fairness import fairness
+    from detector.analysis.tune import tune
     from detector.estimator import AccessAnomalyDetector
 
 _HOMES = {
@@ -31,9 +33,11 @@ _HOMES = {
     "WhatIf": "detector.analysis",
     "evaluate": "detector.analysis",
     "example_bank": "detector.analysis",
+    "fairness": "detector.analysis.fairness",
     "fit": "detector.analysis",
     "read_events": "detector.analysis",
     "replay": "detector.analysis",
+    "tune": "detector.analysis.tune",
     "what_if": "detector.analysis",
 }
 
@@ -43,10 +47,12 @@ __all__ = [
     "WhatIf",
     "evaluate",
     "example_bank",
+    "fairness",
     "fit",
     "plots",
     "read_events",
     "replay",
+    "tune",
     "what_if",
 ]
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from datetime import UTC, datetime
-from decimal import Decimal, InvalidOperation
+from decimal import Decimal
 from zoneinfo import ZoneInfo
 
 import numpy as np
@@ -152,7 +152,7 @@ def _epoch(value: object, unit_ns: int) -> int | None:
     try:
         exact = Decimal(str(value)) * unit_ns
         return int(exact) if exact.is_finite() and abs(exact) < _LIMIT_NS else None
-    except InvalidOperation:
+    except ArithmeticError:  # no number, or one beyond Decimal's exponents
         return None
 
 

@@ -13,7 +13,7 @@ from detector import plots
 from detector.analysis.judge import wilson
 from detector.evaluation import read_truth
 
-bank = ad.example_bank(users=80, days=42, seed=13, incidents=30)
+bank = ad.example_bank(users=60, seed=13, incidents=30)
 artifact = ad.fit(bank.events, reference=bank.reference, until=bank.first_scored_day)
 result = ad.replay(
     bank.events, artifact=artifact, reference=bank.reference, since=bank.first_scored_day,

@@ -10,6 +10,7 @@ from detector.customers import _FLAGS
 from detector.detections import DETECTORS
 from detector.engine import _COUNTERS
 from detector.events import CHOICES, FIELDS, REASONS, REQUIRED
+from detector.kafka.settings import KafkaSettings
 from detector.reference import DAY_KINDS
 from tests.conftest import ROOT
 
@@ -112,6 +113,8 @@ def test_every_setting_of_the_environment_is_told() -> None:
         for path in (ROOT / "detector").rglob("*.py")
         for name in re.findall(r'environ(?:\.get\(|\[)"(\w+)"', path.read_text("utf-8"))
     }
+
+    asked |= {f"DETECTOR_KAFKA_{name.upper()}" for name in KafkaSettings.model_fields}
 
     assert {code(row[0]) for row in rows("Environment", "setting")} == asked
 

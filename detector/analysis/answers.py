@@ -1,9 +1,10 @@
 """What would another policy have raised? Answered from stored scores, or refused with a reason.
 
 A change is accepted only if its answer equals a real replay. Thresholds, severities and growth
-decide about scores that stay as they are. Weights (a detector off, ``known_share``, ``flag_score``)
-are combined anew by the engine's own code; they too leave what is learned alone as long as
-no closed day is flagged that was not, or the other way round, and that is checked.
+decide about scores that stay as they are. Weights (a detector off, ``notable``,
+``known_share``, ``flag_score``) are combined anew by the engine's own code; they too leave
+what is learned alone as long as no closed day is flagged that was not, or the other way
+round, and that is checked.
 """
 
 from __future__ import annotations
@@ -46,7 +47,9 @@ _DECISIONS = (
     "detectors.*.threshold", "detectors.*.title.*", "detectors.*.why.*", "detectors.*.runbook.*",
     "detectors.*.false_positives.*", "detectors.*.known_gaps.*",
 )  # fmt: skip
-_WEIGHTS = ("alerts.known_share", "alerts.flag_score", "detectors.*.enabled")
+_WEIGHTS = (
+    "alerts.known_share", "alerts.flag_score", "detectors.*.enabled", "detectors.*.notable",
+)  # fmt: skip
 _REPLAY = "Replay with this policy"
 _REASONS = {
     "alerts.lateness": "decides which events are scored",
@@ -107,9 +110,9 @@ def what_if(result: Result, policy_changes: Mapping[str, Any] | None = None) -> 
         OptionError: a change needs a replay; says which and why.
         PolicyError: a key or a value that no policy may have.
     """
-    flat = dict(_flat(policy_changes or {}))
+    flat = dict(flat_keys(policy_changes or {}))
     threshold = flat.pop("threshold", None)
-    content = _nested({**dict(_flat(result.policy_changes)), **flat})
+    content = nested({**dict(flat_keys(result.policy_changes)), **flat})
     policy = policy_of(content, "policy_changes")
     for name in flat:
         _refuse_replays(name)
@@ -125,16 +128,16 @@ def what_if(result: Result, policy_changes: Mapping[str, Any] | None = None) -> 
     return WhatIf(alerts, what_if(result).alerts if is_changed else alerts, emit_score, policy)
 
 
-def _flat(table: Mapping[str, Any], prefix: str = "") -> Iterator[tuple[str, Any]]:
+def flat_keys(table: Mapping[str, Any], prefix: str = "") -> Iterator[tuple[str, Any]]:
     """Yield dotted keys and values."""
     for key, value in table.items():
         if isinstance(value, Mapping):
-            yield from _flat(value, f"{prefix}{key}.")
+            yield from flat_keys(value, f"{prefix}{key}.")
         else:
             yield f"{prefix}{key}", value
 
 
-def _nested(flat: Mapping[str, Any]) -> dict[str, Any]:
+def nested(flat: Mapping[str, Any]) -> dict[str, Any]:
     """Turn dotted keys into tables."""
     whole: dict[str, Any] = {}
     for name, value in flat.items():

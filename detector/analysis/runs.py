@@ -38,6 +38,7 @@ def replay(
     reference: Reference | PathLike | None = None,
     mapping: Mapping | PathLike | None = None,
     since: Moment | None = None,
+    until: Moment | None = None,
     min_score: float | None = None,
     features: bool = True,
 ) -> Result:
@@ -52,6 +53,7 @@ def replay(
         mapping: TOML file that names the source's fields; None: they are canonical.
         since: raise alerts only from this date (midnight in the policy's zone) or time on;
             earlier events teach.
+        until: leave out events from this date or time on.
         min_score: emit from this score on instead of the threshold; changes nothing learned.
         features: keep every count of every event (80 bytes each) for ``Result.features``.
 
@@ -71,7 +73,9 @@ def replay(
     lines: list[bytes] = []
     rejected: list[Reject] = []
     newest_ns = -(2**63)
-    for batch, refused in source.chunks():
+    until_ns = _moment_ns(until, rules, "until")
+    for whole, refused in source.chunks():
+        batch = before(whole, until_ns)
         result = step(state, batch, plan)
         state = result.state
         tracer.note(batch, result)

@@ -16,6 +16,8 @@ from detector.evaluation import Evaluation
 from detector.extras import needed
 
 _NOMINAL = (1.0, 1.5, 2.0, 2.5, 3.0)
+_NEW_DAYS, _PART_TIME = 10, 2 / 3
+_NIGHT_FROM, _NIGHT_TO = 20, 6
 _QUIETEST, _LOUDEST = 0.05, 0.95
 
 
@@ -148,3 +150,25 @@ def _code_of(result: Result, user_id: str) -> int:
         hint = "See result.actor_days['user_id']"
         raise OptionError(f"{user_id!r} has no event here", where="user_id", hint=hint)
     return result.trace.user_ids.index(user_id)
+
+
+def newcomers(days: Any) -> Any:
+    """(n,) whether each actor-day is among the person's first ten in the data.
+
+    Args:
+        days: ``actor_days``, in order of day.
+    """
+    return days.groupby("user_id").cumcount() < _NEW_DAYS
+
+
+def shifts(result: Result) -> tuple[Any, Any]:
+    """Return, by person, whether they work part-time and whether they work nights."""
+    pd = needed("pandas")
+    scores = result.scores[result.scores["score"].notna()]
+    hour = scores["event_time"].dt.tz_convert(result.plan.policy.clock.default_time_zone).dt.hour
+    at_night = (hour >= _NIGHT_FROM) | (hour < _NIGHT_TO)
+    users = scores["user_id"].astype("str")
+    night = at_night.groupby(users).mean() >= 0.5
+    n_days = result.actor_days.groupby("user_id").size()
+    part_time = n_days < _PART_TIME * float(n_days.median())
+    return pd.Series(part_time), pd.Series(night)

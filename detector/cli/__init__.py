@@ -1,6 +1,6 @@
 """The `detector` command; each module beside ``main`` adds its commands to it."""
 
-from detector.cli import models
+from detector.cli import analysts, models
 from detector.cli.main import main
 
-__all__ = ["main", "models"]
+__all__ = ["analysts", "main", "models"]

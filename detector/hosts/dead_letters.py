@@ -6,7 +6,9 @@ import os
 import socket
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from itertools import islice
 from pathlib import Path
+from typing import BinaryIO
 
 from kafka import KafkaProducer
 from kafka.errors import KafkaError
@@ -121,20 +123,17 @@ def _from_file(path: Path, settings: KafkaSettings, again: Again) -> int:
 
 def _chunks(path: Path, start: int) -> Iterator[tuple[list[DeadLetter], int]]:
     """Yield some letters and the byte after them."""
-    letters: list[DeadLetter] = []
     try:
         with path.open("rb") as file:
             file.seek(start)
-            for line in file:
-                if not line.endswith(b"\n"):
-                    break
-                start += len(line)
-                letters.append(read_letter(line))
-                if len(letters) == _CHUNK:
-                    yield letters, start
-                    letters = []
+            while lines := _whole_lines(file):
+                start += sum(map(len, lines))
+                yield [read_letter(line) for line in lines], start
     except (OSError, ValueError) as error:
         hint = "Check path and rights"
         raise SourceError(str(error), where=str(path), hint=hint) from None
-    if letters:
-        yield letters, start
+
+
+def _whole_lines(file: BinaryIO) -> list[bytes]:
+    """Read some lines; a torn last one is not there yet."""
+    return [line for line in islice(file, _CHUNK) if line.endswith(b"\n")]

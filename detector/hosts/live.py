@@ -55,6 +55,9 @@ class Timing:
     sleep: Callable[[float], None] = time.sleep
 
 
+_TELL_EVERY_S = 30.0
+
+
 @dataclass(slots=True)
 class _Progress:
     """Where a partition stood when it last moved, and when."""
@@ -63,6 +66,7 @@ class _Progress:
     since_s: float
     saved_s: float
     shown: int = -1
+    told_s: float = -1e9
 
 
 @dataclass(frozen=True, slots=True)
@@ -137,7 +141,10 @@ class Worker:
     def _turn(self) -> None:
         polled = self._source.poll(self._timing.poll_s)
         self._telemetry.health.beat()
-        self._telemetry.health.good("kafka")
+        if polled.problem:
+            self._telemetry.health.bad("kafka", f"no broker answers ({polled.problem})")
+        else:
+            self._telemetry.health.good("kafka")
         self._change(polled)
         self._take_over_wanted()
         for partition, records in polled.records.items():
@@ -243,12 +250,17 @@ class Worker:
                 run.position = max(run.position, position)
 
     def _is_due(self, run: PartitionRun) -> bool:
-        if run.position == run.saved_position or not run.may_save:
+        if run.position == run.saved_position:
             return False
-        since_s = self._timing.clock_s() - self._progress[run.partition].saved_s
-        return (
-            since_s >= self._timing.save_every_s or run.n_unsaved >= self._timing.save_every_events
-        )
+        progress, now_s = self._progress[run.partition], self._timing.clock_s()
+        is_late = now_s - progress.saved_s >= self._timing.save_every_s
+        if not is_late and run.n_unsaved < self._timing.save_every_events:
+            return False
+        if not run.may_save and now_s - progress.told_s >= _TELL_EVERY_S:
+            progress.told_s = now_s
+            why = f"{run.partition.stream}: waits for the alerts topic; events are scored on"
+            self._telemetry.checkpoint_failed(why)
+        return run.may_save
 
     def _save(self, run: PartitionRun) -> None:
         started_s = self._timing.clock_s()

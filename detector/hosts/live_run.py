@@ -127,7 +127,7 @@ def store_url(pipeline: Pipeline) -> str:
     Raises:
         OptionError: neither names one.
     """
-    url = os.environ.get(_STORE) or pipeline.store
+    url = os.environ.get("DETECTOR_STORE") or pipeline.store
     if url is None:
         what, hint = "no store is named", f"Set {_STORE}, or store in the pipeline"
         raise OptionError(what, where=str(pipeline.path), hint=hint)
@@ -137,7 +137,9 @@ def store_url(pipeline: Pipeline) -> str:
 def _telemetry(
     pipeline: Pipeline, plan: Plan, sinks: Sequence[str], secrets: Sequence[str]
 ) -> Telemetry:
-    text = os.environ.get(_METRICS) or pipeline.telemetry_address or "127.0.0.1:9464"
+    text = (
+        os.environ.get("DETECTOR_METRICS_ADDRESS") or pipeline.telemetry_address or "127.0.0.1:9464"
+    )
     metrics = Metrics(pipeline.topics, sinks, limits=[_DEAD_LETTERS])
     metrics.alert_budget.set(plan.policy.alerts.budget_per_day)
     level = logging.getLevelNamesMapping()[pipeline.log_level.upper()]

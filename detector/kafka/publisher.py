@@ -24,6 +24,7 @@ from kafka.errors import (
 from kafka.structs import OffsetAndMetadata, TopicPartition
 
 from detector.alerts import Alert
+from detector.kafka.deadline import within
 from detector.kafka.ports import (
     DeadLetter,
     LostOwnershipError,
@@ -35,7 +36,7 @@ from detector.kafka.settings import KafkaSettings
 
 _FENCED = (ProducerFencedError, InvalidProducerEpochError, TransactionCoordinatorFencedError)
 _RETRY_AFTER_S = (0.2, 1.0, 5.0, 15.0)
-_FLUSH_TIMEOUT_S = 30.0
+_TRANSACTION_S = 20.0
 _MESSAGES_PER_TRANSACTION = 2_000
 _MAX_VALUE_BYTES = 900_000  # of a message of one megabyte, which is what brokers take
 
@@ -94,7 +95,8 @@ class KafkaPublishers:
         self._open: list[KafkaPublisher] = []
         self._wake = threading.Condition()
         self._is_over = False
-        self._thread = threading.Thread(target=self._send_all, name="publish", daemon=True)
+        self._error: BaseException | None = None
+        self._thread = threading.Thread(target=self._run, name="publish", daemon=True)
         self._thread.start()
 
     def open(self, partition: Partition) -> KafkaPublisher:
@@ -149,7 +151,7 @@ class KafkaPublishers:
         try:
             producer.init_transactions()
         except BaseException:
-            producer.close(timeout=0)
+            end_producer(producer)
             raise
         return producer
 
@@ -165,6 +167,17 @@ class KafkaPublishers:
             )
         place = TopicPartition(partition.topic, partition.number)
         return int(self._positions.committed(place, timeout_ms=15_000) or 0)
+
+    def raise_error(self) -> None:
+        """Let a failure of the thread end the worker: without it nothing would be sent."""
+        if self._error is not None:
+            raise self._error
+
+    def _run(self) -> None:
+        try:
+            self._send_all()
+        except BaseException as error:  # noqa: BLE001  raised by raise_error
+            self._error = error
 
     def _send_all(self) -> None:
         """Send what waits, partition after partition, until closed."""
@@ -250,6 +263,7 @@ class KafkaPublisher:
         """Return the offset up to which everything has been sent."""
         if self._lost:
             raise LostOwnershipError(f"{self._partition.stream}: {self._lost}")
+        self._owner.raise_error()
         return self._sent
 
     def send(self) -> None:
@@ -281,23 +295,26 @@ class KafkaPublisher:
             self._lost = f"was sent up to {position} by another worker"
 
     def _transact(self, offers: list[_Offer]) -> None:
-        producer, position = self._producer, offers[-1].position
-        assert producer is not None  # noqa: S101  opened by the caller
+        """Run a transaction; one that is late is fenced by the next producer."""
+        self._in_doubt = offers[-1].position
+        producer = self._producer
+        within(_TRANSACTION_S, lambda: self._steps(producer, offers))
+        self._note_sent(offers[-1].position)
+
+    def _steps(self, producer: Any, offers: list[_Offer]) -> None:
+        position = offers[-1].position
         producer.begin_transaction()
         futures = [
             producer.send(topic, value, key, headers)
             for offer in offers
             for topic, key, value, headers in offer.messages
         ]
-        producer.flush(_FLUSH_TIMEOUT_S)
         for future in futures:
-            future.get(0)
+            future.get(_TRANSACTION_S)
         place = TopicPartition(self._partition.topic, self._partition.number)
         offsets = {place: OffsetAndMetadata(position, "", -1)}
         producer.send_offsets_to_transaction(offsets, self._owner.group)
-        self._in_doubt = position
         producer.commit_transaction()
-        self._note_sent(position)
 
     def _note_sent(self, position: int) -> None:
         with self._lock:
@@ -307,17 +324,23 @@ class KafkaPublisher:
         self._in_doubt = -1
 
     def _drop_producer(self) -> None:
-        if self._producer is not None:
-            self._producer.close(timeout=0)
-            self._producer = None
+        producer, self._producer = self._producer, None
+        if producer is not None:
+            end_producer(producer)
 
     def close(self) -> None:
         """Let go of the partition; what waits is raised again by the next owner."""
         self._lost = self._lost or "closed"
         self._owner.forget(self)
-        if self._turn.acquire(timeout=_FLUSH_TIMEOUT_S):  # else its broker does not answer
-            self._turn.release()
         self._drop_producer()
+
+
+def end_producer(producer: Any) -> None:
+    """Close a producer that may be in the middle of something, without waiting for it."""
+    try:
+        producer.close(timeout=0)
+    except KafkaError:
+        producer._sender.force_close()  # noqa: SLF001  close gives up before it comes to this
 
 
 def _some(waiting: deque[_Offer]) -> list[_Offer]:

@@ -17,6 +17,7 @@ from kafka.protocol.consumer import IsolationLevel
 from kafka.record import MemoryRecords, MemoryRecordsBuilder
 from kafka.structs import TopicPartition
 
+from detector.kafka.checksum import crc32c
 from detector.kafka.codecs import DamagedError, TooLargeError, decompress
 from detector.kafka.records import Batch, lay_out, read_batches
 
@@ -57,7 +58,10 @@ class RawPartitionRecords(Base):  # type: ignore[misc]
         self.drain()
 
     def _check(self, batch: Any) -> None:
-        if self.check_crcs and not batch.validate_crc():
+        if not self.check_crcs:
+            return
+        content = memoryview(batch._buffer)[batch.ATTRIBUTES_OFFSET :]  # noqa: SLF001
+        if crc32c(content) != batch.crc:
             raise CorruptRecordError(
                 f"{self.topic_partition} offset {batch.base_offset}: checksum is wrong"
             )

@@ -64,6 +64,8 @@ class Filter:
         verdicts: ``none`` means not judged yet.
         assignees: ``none`` means nobody.
         search: words, each the beginning of one in ids, role, branch, detectors or evidence.
+        finds_people: ``search`` looks at ids and evidence too; without it only at what
+            tells nobody who is behind a pseudonym.
         is_hidden: only what a suppression hides; None shows both.
         scope: branches that may be seen at all; None is all.
     """
@@ -83,6 +85,7 @@ class Filter:
     min_score: float | None = None
     learning: bool | None = None
     search: str = ""
+    finds_people: bool = True
     is_hidden: bool | None = False
     scope: frozenset[str] | None = None
 
@@ -218,7 +221,9 @@ def conditions(db: Connection, which: Filter) -> list[ColumnElement[bool]]:
     if which.scope is not None:
         found.append(e.user_branch.in_(sorted(which.scope)))
     if which.search.strip():
-        found.append(_found_by(db, which.search))
+        found.append(
+            _found_by(db, which.search) if which.finds_people else _filed_under(which.search)
+        )
     if which.is_hidden is not None:
         hides = exists().where(hiding())
         found.append(hides if which.is_hidden else ~hides)
@@ -252,6 +257,21 @@ def hiding() -> ColumnElement[bool]:
         or_(s.max_score.is_(None), e.score <= s.max_score),
         s.created_ms <= e.arrived_ms,
         e.arrived_ms < ended_ms,
+    )
+
+
+def _filed_under(search: str) -> ColumnElement[bool]:
+    """Return that each word occurs in what an alert is filed under, or begins its id."""
+    e = episode.c
+    columns = (e.user_branch, e.user_role, e.detectors, e.severity)
+    return and_(
+        *(
+            or_(
+                e.alert_id.startswith(word, autoescape=True),
+                *(column.icontains(word, autoescape=True) for column in columns),
+            )
+            for word in search.split()
+        )
     )
 
 

@@ -1,0 +1,309 @@
+"""`make bench-kafka`: the consumer on a real broker, in CPU microseconds per event.
+
+Everything in one run, in turn, as medians. CPU time is that of this process with all its
+threads; the broker is another process. The client's own ways read without checking batches, ours
+checks them. quixstreams is not among our dependencies and has no row.
+"""
+
+from __future__ import annotations
+
+import argparse
+import gc
+import io
+import multiprocessing
+import statistics
+import sys
+import tempfile
+import threading
+import time
+from collections import defaultdict
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import orjson
+
+sys.path.insert(0, str(Path(__file__).resolve().parents[2]))
+
+from kafka import KafkaConsumer, KafkaProducer, TopicPartition
+
+from detector.columns import Lines
+from detector.decode import Bounds, decode_spans
+from detector.hosts.live import Timing, Wiring, Worker
+from detector.hosts.live_decode import Decoding
+from detector.kafka.ports import Partition
+from detector.kafka.publisher import KafkaPublishers, Topics
+from detector.kafka.records import Records
+from detector.kafka.settings import KafkaSettings
+from detector.kafka.source import KafkaSource
+from detector.mapping import load_mapping
+from detector.plan import Plan
+from detector.policy import load_policy
+from detector.sinks import Outbox
+from detector.store import open_store
+from detector.telemetry import Logs, Metrics, Telemetry
+from tests.parts.kafka import KafkaCluster, running
+from tests.performance.material import prepare
+from tests.performance.usual_loop import User, score
+
+N_PARTITIONS = 4
+CHUNK = 1_000
+MAPPING = load_mapping(None)
+BOUNDS = Bounds(0, 2**62)
+Numbers = dict[str, float]
+
+
+def main() -> None:
+    """Measure and print."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--quick", action="store_true", help="small, only to see that it runs")
+    parser.add_argument("--rounds", type=int, default=5)
+    parser.add_argument("--data", type=Path, default=Path("bench-data"))
+    options = parser.parse_args()
+    n_events, n_users = (100_000, 2_000) if options.quick else (200_000, 20_000)
+    material = prepare(options.data, n_events=n_events, n_users=n_users)
+    lines = material.events.read_bytes().splitlines()
+    with tempfile.TemporaryDirectory() as folder, running(Path(folder) / "kafka") as cluster:
+        bench = Bench(cluster, Path(folder), lines, material.plan(load_policy(None)))
+        bench.fill()
+        rounds = [bench.round() for _ in range(options.rounds + 1)][1:]  # the first one compiles
+        found = {name: statistics.median(one[name] for one in rounds) for name in rounds[0]}
+        show(found, len(lines), statistics.mean(map(len, lines)), options.rounds)
+        limit = 1e6 / found["worker"]
+        for share in (0.1, 0.8):
+            show_delay(share, bench.delays(share * limit, 3.0 if options.quick else 20.0))
+
+
+def show(found: Numbers, n: int, n_bytes: float, rounds: int) -> None:
+    """Print the table."""
+    print(f"{n:,} events of {n_bytes:.0f} bytes, median of {rounds} rounds, CPU µs per event")
+    for name, value in found.items():
+        print(f"  {name:8} {value:8.2f}")
+    pairs = (("worker", "usual", 5), ("raw", "poll", 5), ("scanner", "orjson", 4))
+    for ours, theirs, must in pairs:
+        print(f"  {ours} against {theirs}: {found[theirs] / found[ours]:.1f} × (must: {must} ×)")
+    per_core = 1e6 / found["worker"]
+    print(f"  {per_core:,.0f} events/s per core; 100,000 events/s: {100_000 / per_core:.1f} cores")
+
+
+def show_delay(share: float, delays_s: list[float]) -> None:
+    """Print how long alerts took."""
+    if len(delays_s) < 2:
+        print(f"  at {share:.0%} of the limit: no alerts")
+        return
+    cuts = statistics.quantiles(delays_s, n=100, method="inclusive")
+    print(
+        f"  time to alert at {share:.0%} of the limit: p50 {cuts[49] * 1000:.0f} ms, "
+        f"p99 {cuts[98] * 1000:.0f} ms ({len(delays_s)} alerts)"
+    )
+
+
+@contextmanager
+def cpu(name: str, numbers: Numbers, n: int) -> Iterator[None]:
+    """Note the CPU microseconds per event of a block."""
+    gc.collect()
+    started = time.process_time()
+    yield
+    numbers[name] = (time.process_time() - started) / n * 1e6
+
+
+def user_of(line: bytes) -> bytes:
+    """Return the actor, the key of the topic."""
+    return str(orjson.loads(line)["user_id"]).encode()
+
+
+@dataclass
+class Bench:
+    """A filled topic, and the ways to read it."""
+
+    cluster: KafkaCluster
+    folder: Path
+    lines: list[bytes]
+    plan: Plan
+    records: list[Records] = field(default_factory=list)
+    n_rounds: int = 0
+
+    def fill(self) -> None:
+        """Write all events, keyed by actor."""
+        self.settings = KafkaSettings(bootstrap=self.cluster.bootstrap)
+        self.cluster.create_topic("access", N_PARTITIONS)
+        self.cluster.create_topic("alerts")
+        producer = KafkaProducer(**self.settings.client(), linger_ms=20, batch_size=131_072)
+        for line in self.lines:
+            producer.send("access", line, user_of(line))
+        producer.flush()
+        producer.close()
+
+    def round(self) -> Numbers:
+        """Measure every part once."""
+        self.n_rounds += 1
+        numbers: Numbers = {}
+        for part in (self.usual, self.poll, self.raw, self.orjson, self.scanner, self.worker):
+            print(f"round {self.n_rounds}: {part.__name__}", file=sys.stderr, flush=True)
+            part(numbers)
+        return numbers
+
+    def usual(self, numbers: Numbers) -> None:
+        """The client's iterator, orjson, dicts."""
+        users: defaultdict[str, User] = defaultdict(User)
+        consumer = self._consumer()
+        with cpu("usual", numbers, len(self.lines)):
+            for number, record in enumerate(consumer, 1):
+                event = orjson.loads(record.value)
+                score(users[event["user_id"]], event)
+                if number == len(self.lines):
+                    break
+        consumer.close()
+
+    def poll(self, numbers: Numbers) -> None:
+        """The client's records, looked at no further."""
+        consumer, n = self._consumer(), 0
+        with cpu("poll", numbers, len(self.lines)):
+            while n < len(self.lines):
+                n += sum(map(len, consumer.poll(500, max_records=2_000).values()))
+        consumer.close()
+
+    def _consumer(self) -> KafkaConsumer:
+        # without its extra `crc32c` the client checks in Python, at 45 µs an event: left out here
+        consumer = KafkaConsumer(
+            **self.settings.client(), auto_offset_reset="earliest", check_crcs=False
+        )
+        consumer.assign([TopicPartition("access", n) for n in range(N_PARTITIONS)])
+        return consumer
+
+    def raw(self, numbers: Numbers) -> None:
+        """Our records: spans of whole batches."""
+        source, n, self.records = self._source(f"raw{self.n_rounds}"), 0, []
+        with cpu("raw", numbers, len(self.lines)):
+            while n < len(self.lines):
+                for records in source.poll(0.5).records.values():
+                    n += len(records)
+                    self.records.append(records)
+        source.close()
+
+    def _source(self, group: str) -> KafkaSource:
+        source = KafkaSource(self.settings, ["access"], group)
+        waiting = set(range(N_PARTITIONS))
+        while waiting:
+            for partition in source.poll(0.1).assigned:
+                source.seek(partition, 0)
+                waiting.discard(partition.number)
+        return source
+
+    def orjson(self, numbers: Numbers) -> None:
+        """Columns by way of orjson."""
+        self._decode("orjson", numbers, scanner=False)
+
+    def scanner(self, numbers: Numbers) -> None:
+        """Columns by the compiled scanner."""
+        self._decode("scanner", numbers, scanner=True)
+
+    def _decode(self, name: str, numbers: Numbers, *, scanner: bool) -> None:
+        with cpu(name, numbers, len(self.lines)):
+            for records in self.records:
+                for start in range(0, len(records), CHUNK):
+                    spans = records.cut(start, start + CHUNK).spans
+                    lines = Lines(records.content, spans.value_start, spans.value_stop)
+                    decode_spans(lines, spans.offset, MAPPING, BOUNDS, "t", scanner=scanner)
+
+    def worker(self, numbers: Numbers) -> None:
+        """The whole consumer: scored by all detectors, stored, published."""
+        with (
+            self._worker(f"worker{self.n_rounds}") as worker,
+            cpu("worker", numbers, len(self.lines)),
+        ):
+            n = 0
+            while n < len(self.lines):
+                worker.turn()
+                n = sum(run.position for run in worker._runs.values())
+
+    @contextmanager
+    def _worker(self, group: str, wrap: Callable[[Any], Any] = lambda one: one) -> Iterator[Worker]:
+        store = open_store(f"sqlite:///{self.folder}/{group}.db")
+        publishers = KafkaPublishers(self.settings, Topics(group, "alerts"))
+        telemetry = Telemetry(
+            Metrics(["access"]), ("kafka",), address=None, logs=Logs(stream=io.StringIO())
+        )
+        wiring = Wiring(
+            join=lambda: KafkaSource(self.settings, ["access"], group),
+            store=wrap(store),
+            publishers=publishers,
+            outbox=Outbox(store, [], telemetry),
+            telemetry=telemetry,
+            owner="bench",
+        )
+        worker = Worker(wiring, self.plan, Decoding(MAPPING, 1_000_000), Timing())
+        try:
+            yield worker
+        finally:
+            worker.drain()
+            worker._source.close()
+            publishers.close()
+            store.close()
+
+    def delays(self, rate: float, seconds: float) -> list[float]:
+        """Send events at a rate from another process; return each alert's delay in seconds."""
+        written: dict[str, float] = {}
+        over = threading.Event()
+
+        class Timed:
+            """A store that notes when alerts can be read."""
+
+            def __init__(self, store: Any) -> None:
+                self._store = store
+
+            def __getattr__(self, name: str) -> Any:
+                return getattr(self._store, name)
+
+            def write_alerts(self, claim: Any, alerts: Any) -> None:
+                self._store.write_alerts(claim, alerts)
+                for alert in alerts:
+                    written.setdefault(alert.fields["event_ids"][-1], time.time())
+
+        context = multiprocessing.get_context("spawn")
+        results = context.Queue()
+        group = f"delay{rate:.0f}"
+        with self._worker(group, Timed) as worker:
+            while len(worker._runs) < N_PARTITIONS:
+                worker.turn()
+            for run in worker._runs.values():  # only what comes now
+                end = worker._source.lag().get(run.partition, 0) + run.position
+                worker._source.seek(Partition(*run.partition), end)
+                run.position = end
+            arguments = (self.settings.bootstrap, self.lines, rate, seconds, results)
+            sender = context.Process(target=send_at, args=arguments, daemon=True)
+            sender.start()
+            threading.Thread(target=lambda: (sender.join(), over.set()), daemon=True).start()
+            sent: dict[str, float] = {}
+            while not over.is_set():
+                worker.turn()
+                if not results.empty():
+                    sent = results.get()
+            for _ in range(20):
+                worker.turn()
+        return [at - sent[event] for event, at in written.items() if event in sent]
+
+
+def send_at(bootstrap: str, lines: list[bytes], rate: float, seconds: float, results: Any) -> None:
+    """Send events, with ids of their own, at a rate; put when each was sent."""
+    producer = KafkaProducer(bootstrap_servers=bootstrap, linger_ms=5)
+    sent: dict[str, float] = {}
+    started = time.time()
+    for number in range(int(rate * seconds)):
+        event = orjson.loads(lines[number % len(lines)])
+        event["event_id"] = f"d{number}"
+        line, key = orjson.dumps(event), str(event["user_id"]).encode()
+        behind = started + number / rate - time.time()
+        if behind > 0.002:
+            time.sleep(behind)
+        sent[event["event_id"]] = time.time()
+        producer.send("access", line, key)
+    producer.flush()
+    producer.close()
+    results.put(sent)
+
+
+if __name__ == "__main__":
+    main()
