@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import re
+import shlex
 import stat
 import subprocess
 from pathlib import Path
@@ -27,8 +28,6 @@ COMPOSE = yaml.safe_load((DOCKER / "compose.yaml").read_text("utf-8"))
 SERVICES: dict[str, dict[str, Any]] = COMPOSE["services"]
 EACH = pytest.mark.parametrize("name", SERVICES)
 ENDS_BY_ITSELF = {"topics", "tables"}
-# Comes with the console; its options are checked here as soon as it is a command.
-ON_ITS_WAY = {"serve"}
 
 
 def bound_files(service: dict[str, Any]) -> list[str]:
@@ -119,24 +118,42 @@ def test_no_secret_is_in_the_file() -> None:
 
 def test_our_commands_exist_with_their_options() -> None:
     """A renamed option would fail on somebody's machine only."""
-    ours = {name: s["command"] for name, s in SERVICES.items() if s["image"].startswith("audit")}
-    assert {words[0] for words in ours.values()} - set(cli.commands) <= ON_ITS_WAY
-    for words in ours.values():
-        parse(words)
+    for service in SERVICES.values():
+        if service["image"].startswith("audit-anomaly-detector:"):
+            parse(service["command"])
 
 
 def parse(words: list[str]) -> None:
     """Parse a command as its container would, groups too; files in it lie in the image."""
-    command: Any = cli.commands.get(words[0])
-    rest = words[1:]
-    while command is not None and hasattr(command, "commands"):
+    command: Any = cli
+    rest = words
+    while hasattr(command, "commands"):
         command, rest = command.commands[rest[0]], rest[1:]
-    if command is not None:
-        command.make_context(words[0], list(rest))
+    command.make_context(words[0], list(rest))
     for word in rest:
         if word.startswith("/usr/share/detector/"):
             assert (ROOT / word.removeprefix("/usr/share/detector/")).exists()
     assert "pipelines /usr/share/detector/pipelines" in arguments("COPY")
+
+
+def test_the_commands_of_the_readme_exist_with_their_options() -> None:
+    """Those of `detector`, in this container or in one's own shell."""
+    page = (DOCKER / "README.md").read_text("utf-8").replace("\\\n", " ")
+    blocks = "\n".join(re.findall(r"^```sh\n(.*?)^```", page, re.MULTILINE | re.DOTALL))
+    told = re.findall(r"(?:^|console |token )detector ([a-z].*)$", blocks, re.MULTILINE)
+
+    assert len(told) == 3
+    for command in told:
+        parse(shlex.split(command))
+
+
+def test_the_files_of_the_readme_s_commands_exist() -> None:
+    """`sh docker/...`, `-f docker/...`, `-k docker/...`: from the repository's root."""
+    page = (DOCKER / "README.md").read_text("utf-8")
+    named = set(re.findall(r"(?:^sh|-f|-k) (docker/[\w./-]+)", page, re.MULTILINE))
+
+    assert {"docker/make-secrets.sh", "docker/compose.yaml", "docker/kubernetes"} <= named
+    assert all((ROOT / path).exists() for path in named)
 
 
 def test_settings_of_kafka_are_the_program_s() -> None:
