@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import functools
+from collections.abc import Callable
 from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -17,15 +19,23 @@ if TYPE_CHECKING:
 _DEFAULT = Sources()
 _PAGE = 500
 _MAX_MARKS = 5_000
-_CONSOLE = click.option(
-    "--console-url", default=_DEFAULT.console_url, show_default=True, help="Where links lead."
-)
-_POSTGRESQL = click.option(
-    "--postgresql", default=_DEFAULT.postgresql, show_default=True, help="Data source's uid."
-)
-_PROMETHEUS = click.option(
-    "--prometheus", default=_DEFAULT.prometheus, show_default=True, help="Data source's uid."
-)
+
+
+def _with_sources(command: Callable[..., None]) -> Callable[..., None]:
+    """Add the options that say where data and console are; the command gets ``sources``."""
+
+    @functools.wraps(command)
+    def run(console_url: str, postgresql: str, prometheus: str, **options: object) -> None:
+        command(sources=_sources(console_url, postgresql, prometheus), **options)
+
+    told = {
+        "--console-url": (_DEFAULT.console_url, "Where links lead."),
+        "--postgresql": (_DEFAULT.postgresql, "Uid of the data source."),
+        "--prometheus": (_DEFAULT.prometheus, "Uid of the data source."),
+    }
+    for name, (default, words) in reversed(told.items()):
+        run = click.option(name, default=default, show_default=True, help=words)(run)
+    return run
 
 
 @click.group()
@@ -35,14 +45,12 @@ def dashboards() -> None:
 
 @dashboards.command()
 @click.argument("folder", type=click.Path(path_type=Path))
-@_CONSOLE
-@_POSTGRESQL
-@_PROMETHEUS
-def build(folder: Path, console_url: str, postgresql: str, prometheus: str) -> None:
+@_with_sources
+def build(folder: Path, sources: Sources) -> None:
     """Write one JSON file a dashboard into FOLDER."""
     from detector.dashboards.catalogue import write
 
-    for path in write(folder, _sources(console_url, postgresql, prometheus)):
+    for path in write(folder, sources):
         click.echo(path)
 
 
@@ -59,17 +67,13 @@ def build(folder: Path, console_url: str, postgresql: str, prometheus: str) -> N
 @click.option(
     "--days", default=30, show_default=True, type=click.IntRange(1, 3_650), help="How far back."
 )
-@_CONSOLE
-@_POSTGRESQL
-@_PROMETHEUS
+@_with_sources
 @click.option("--json", "as_json", is_flag=True, help="Machine output on stdout.")
 def push(
     store: str | None,
     severities: tuple[str, ...],
     days: int,
-    console_url: str,
-    postgresql: str,
-    prometheus: str,
+    sources: Sources,
     as_json: bool,
 ) -> None:
     """Bring the dashboards to the server of DETECTOR_GRAFANA_URL; again changes nothing."""
@@ -77,7 +81,6 @@ def push(
     from detector.dashboards.push import push_dashboards, push_marks
     from detector.dashboards.server import GrafanaServer, grafana_settings
 
-    sources = _sources(console_url, postgresql, prometheus)
     server = GrafanaServer(grafana_settings())
     done = {"dashboards": push_dashboards(server, sources)}
     if store is not None:
