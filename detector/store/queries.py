@@ -114,12 +114,13 @@ def list_alerts(
         OptionError: the cursor belongs to another list.
     """
     key = _KEYS[sort]
-    order = (key.desc(), episode.c.alert_id.desc())
+    rank = _rank(db, which, key)
+    order = (rank.desc(), episode.c.alert_id.desc())
     query = _matching(db, which, select(episode.c.alert_id)).order_by(*order)
     if cursor is not None:
         value, last_id = _read_cursor(cursor, sort)
         query = query.where(
-            tuple_(key, episode.c.alert_id) < tuple_(literal(value), literal(last_id))
+            tuple_(rank, episode.c.alert_id) < tuple_(literal(value), literal(last_id))
         )
     n = max(1, min(limit, _MAX_PAGE))
     shown = _rows(query.limit(n + 1)).order_by(*order)
@@ -128,6 +129,15 @@ def list_alerts(
         return Page(rows)
     last = rows[n - 1]
     return Page(rows[:n], _cursor(sort, last[key.name], last["alert_id"]))
+
+
+def _rank(db: Connection, which: Filter, key: ColumnElement[Any]) -> ColumnElement[Any]:
+    """Return what to sort by. PostgreSQL takes every beginning of a word for a frequent one.
+
+    It would then walk millions of rows in the index's order to find fifty: a sum has no index.
+    """
+    is_searched = which.search.strip() and db.dialect.name == "postgresql"
+    return key + 0 if is_searched else key
 
 
 def count_alerts(db: Connection, which: Filter, at_most: int = 10_000) -> int:
