@@ -19,6 +19,7 @@ from detector.cli.main import cli
 from detector.kafka.settings import KafkaSettings
 from detector.store.roles import ROLES
 from tests.conftest import ROOT
+from tests.parts.kafka import VERSION, jars
 from tests.parts.postgresql import binary, server
 from tests.test_docker import arguments
 from tests.test_repository import project
@@ -166,6 +167,27 @@ def test_settings_of_kafka_are_the_program_s() -> None:
     assert {name.removeprefix("DETECTOR_KAFKA_").lower() for name in names} <= set(
         KafkaSettings.model_fields
     )
+
+
+def test_kafka_takes_its_settings(tmp_path: Path) -> None:
+    """As the image turns them into properties; Kafka itself, the same version, reads them."""
+    kafka = SERVICES["kafka"]
+    settings = {
+        name.removeprefix("KAFKA_").lower().replace("_", "."): value
+        for name, value in kafka["environment"].items()
+        if name != "KAFKA_HEAP_OPTS"
+    }
+    assert f"{settings.pop('log.dirs')}" == kafka["volumes"][0].split(":")[1]
+    lines = [f"{name}={value}" for name, value in settings.items()]
+    properties = tmp_path / "server.properties"
+    properties.write_text("\n".join([*lines, f"log.dirs={tmp_path / 'data'}"]))
+    words = ["format", "-t", "3Wn2pQ0kT0uJ8mJ4l9r5xA", "-c", str(properties)]
+    command = ["java", "-cp", f"{jars()}/*", "kafka.tools.StorageTool", *words]
+    done = subprocess.run(command, capture_output=True, text=True, check=False)
+
+    assert done.returncode == 0, done.stderr
+    assert (tmp_path / "data" / "meta.properties").is_file()
+    assert kafka["image"] == f"apache/kafka:{VERSION}"
 
 
 def test_topics_are_those_of_the_pipeline() -> None:
