@@ -13,12 +13,12 @@ from detector.columns import Coded
 from detector.decode_columns import CODED, Ids, IdSpans, IdTexts, Table
 from detector.decode_fields import all_fine, checked_text, translated
 from detector.decode_scan import Scan, scan
-from detector.decode_tokens import ABSENT, INTEGER
+from detector.decode_tokens import ABSENT, INTEGER, NULL
 from detector.decode_values import check_ids, code_spans, read_counts, read_times
 from detector.events import COUNT, FIELDS, ID, REQUIRED, TIME
 from detector.mapping import Mapping, Rule
 from detector.state.layout import I64, U8
-from detector.timestamps import EPOCH_NS
+from detector.timestamps import EPOCH_NS, NOT_A_TIME
 
 _ABSENT_RULE = Rule()
 
@@ -88,7 +88,8 @@ def decode_plain(
         if kind == COUNT:
             table.numbers[name] = _counts(fields, plain)
         elif kind == TIME:
-            table.numbers[name] = _times(fields[0], *time_bounds_ns)
+            bounds_ns = time_bounds_ns if name in REQUIRED else None
+            table.numbers[name] = _times(fields, plain, bounds_ns)
         elif kind == ID:
             table.ids[name] = _ids(name, rule, fields, plain, first_line)
         else:
@@ -113,14 +114,19 @@ def _counts(fields: list[_Field], plain: U8) -> I64:
     return out
 
 
-def _times(field: _Field, first_ns: int, last_ns: int) -> I64:
-    formats = field.rule.formats
-    units = [EPOCH_NS[name] for name in formats if name in EPOCH_NS]
-    out = np.empty(field.plain.size, dtype=np.int64)
-    is_iso = "iso8601" in formats
-    unit_ns = units[0] if units else 0
-    read_times(field.text, field.start, field.stop, field.kind, is_iso, unit_ns, out)
-    field.plain[(out < first_ns) | (out > last_ns)] = 0
+def _times(fields: list[_Field], plain: U8, bounds_ns: tuple[int, int] | None) -> I64:
+    """Read times; without bounds the field may be missing, and is then NOT_A_TIME."""
+    out = np.full(plain.size, NOT_A_TIME, dtype=np.int64)
+    for field in fields:
+        formats = field.rule.formats
+        units = [EPOCH_NS[name] for name in formats if name in EPOCH_NS]
+        is_iso = "iso8601" in formats
+        unit_ns = units[0] if units else 0
+        read_times(field.text, field.start, field.stop, field.kind, is_iso, unit_ns, out)
+        if bounds_ns is None:
+            plain[(out == NOT_A_TIME) & (field.kind != ABSENT) & (field.kind != NULL)] = 0
+        else:
+            plain[(out < bounds_ns[0]) | (out > bounds_ns[1])] = 0
     return out
 
 

@@ -239,6 +239,8 @@ def _limits(policy: Policy, emit_score: float, emit_from_ns: int | None) -> Limi
         max_customers=policy.limits.max_customers_per_actor,
         max_branches=policy.limits.max_branches_per_actor,
         max_values=policy.limits.max_values_per_actor,
+        max_approvals=policy.limits.max_approvals_per_actor,
+        benign_days=int(policy.learning.benign_days),
         threshold=np.array([detector.threshold for detector in detectors], dtype=np.float64),
         enabled=np.array([detector.enabled for detector in detectors], dtype=np.uint8),
     )

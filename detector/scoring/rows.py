@@ -12,6 +12,9 @@ from detector.columns import Coded, EventBatch
 from detector.hashing import hash_strings, mix
 from detector.scoring.builtin import SERVICE_ROLE
 from detector.scoring.model import (
+    IS_APPROVAL,
+    IS_BENIGN,
+    IS_CONFIRMED,
     IS_DENIED,
     IS_EXPLAINED,
     IS_EXPORT,
@@ -19,6 +22,7 @@ from detector.scoring.model import (
     IS_OWN,
     IS_SECRET,
     IS_SENSITIVE,
+    IS_TICKETED,
     IS_VOLUME,
     Rows,
 )
@@ -26,12 +30,14 @@ from detector.scoring.networks import network_keys
 from detector.scoring.reasons import is_held
 from detector.scoring.under_cap import NEAR_SHARE
 from detector.state.layout import FIELDS
+from detector.timestamps import NOT_A_TIME
 
 if TYPE_CHECKING:  # the plan imports this package
     from detector.plan import Plan
 
 _T = TypeVar("_T", bound=np.generic)
 _ADDRESS = FIELDS.index("address")
+_VERDICTS = {"benign": IS_BENIGN, "confirmed": IS_CONFIRMED}
 
 
 def rows_of(batch: EventBatch, plan: Plan) -> Rows:
@@ -66,6 +72,8 @@ def rows_of(batch: EventBatch, plan: Plan) -> Rows:
         branch=_taken(batch.record_branch, lambda b: plan.branches.get(b, 0), -1, np.int32),
         branch_key=branch_key,
         branch_pair=mix(batch.user_hash, branch_key),
+        ticket=_keys(batch.ticket_id),
+        until_ns=batch.valid_until_ns,
     )
 
 
@@ -130,12 +138,19 @@ def _flags(
     explained = reasons.explained(batch, branch_key)
     flags = (
         action | outcome | secret | IS_SENSITIVE * sensitive | IS_OWN * own
-        | IS_EXPLAINED * explained
+        | IS_EXPLAINED * explained | IS_TICKETED * reasons.unlisted(batch) | _statements(batch)
     )  # fmt: skip
     lists = np.flatnonzero((action & IS_VOLUME) != 0)
     near = _near_cap(batch.record_count[lists], np.asarray(events.query_caps, dtype=np.float64))
     flags[lists] |= IS_NEAR_CAP * near
     return np.asarray(flags)
+
+
+def _statements(batch: EventBatch) -> NDArray[np.int64]:
+    """(n,) bits of what says something about its actor; a verdict approves nothing."""
+    verdict = _taken(batch.verdict, _VERDICTS.__getitem__, 0, np.int64)
+    is_approval = (batch.valid_until_ns != NOT_A_TIME) & (verdict == 0)
+    return np.asarray(verdict | IS_APPROVAL * is_approval)
 
 
 def _near_cap(records: NDArray[np.int64], caps: NDArray[np.float64]) -> NDArray[np.bool_]:

@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 from detector.errors import SnapshotError
 from detector.state.layout import (
     ACCOUNT_RULE,
+    APPROVALS_TOP,
     ARENA_TOP,
     BEST_BIN,
     BEST_BRANCH,
@@ -27,12 +28,15 @@ from detector.state.layout import (
     CLOSED_UNTIL,
     DAY,
     DAYS_AWAY,
+    FIRST_APPROVAL,
+    FREE_APPROVAL,
     HOME,
     I64,
     KIND,
     LAGGED_DAYS,
     LOUDEST,
     N_ACTORS,
+    N_APPROVALS,
     N_BINS,
     N_BRANCHES,
     N_CHANNELS,
@@ -55,14 +59,17 @@ from detector.state.layout import (
     ROLE,
     TAIL_END,
     TAIL_START,
+    VERDICT,
     WEIGHTS,
     Actors,
+    Approvals,
     Arena,
     BranchPairs,
     CustomerPairs,
     Tables,
     ValuePairs,
     empty_actors,
+    empty_approvals,
     empty_arena,
     empty_branches,
     empty_customers,
@@ -76,10 +83,11 @@ _SMALL_GROWTH, _SMALL_BYTES = 2.0, 2**26  # below it slack is cheap, and moving 
 _REMEDY = "The state is of another version: start with an empty store"
 _UNCHANGED = "Start with an empty store, or restore an unchanged copy"
 _Pairs = CustomerPairs | BranchPairs | ValuePairs
-_MAKERS: dict[type, Callable[[int], _Pairs]] = {
+_MAKERS: dict[type, Callable[[int], _Pairs | Approvals]] = {
     CustomerPairs: empty_customers,
     BranchPairs: empty_branches,
     ValuePairs: empty_values,
+    Approvals: empty_approvals,
 }
 _ROWS = np.array(CHUNK_ROWS, dtype=np.int64)
 _N_RULES = 4  # none, and those of scoring.account
@@ -89,6 +97,7 @@ _INT_BOUNDS = (
     (ROLE, 1, -1, _MANY), (HOME, 1, -1, _MANY), (N_CLOSED, 1, 0, _MANY), (RING_DAY, 1, 0, _DAYS),
     (CLOSED_UNTIL, 1, -1, _DAYS), (N_DRIP_DAYS, 1, 0, N_RECENT + 1),
     (CHUNK_CLASS, 1, 0, len(CHUNK_ROWS)), (CHUNK, 1, 0, 2**62), (TAIL_START, 4, 0, _MANY),
+    (N_APPROVALS, 1, 0, _MANY), (VERDICT, 1, -1, _MANY),
 )  # fmt: skip
 _DAY_BOUNDS = (
     (DAY, 1, -1, _DAYS), (KIND, 1, 0, 2), (BEST_BIN, 1, -1, N_BINS), (BEST_BRANCH, 1, 0, 2**63),
@@ -106,7 +115,7 @@ _KEPT_DAYS = 33  # a pair not seen for so long is outside every window of its tw
 def make_room(tables: Tables) -> Tables:
     """Enlarge whichever table is close to full; the others stay the same objects."""
     counts = tables.counts
-    actors, arena, customers, branches, values = tables[:5]
+    actors, arena, customers, branches, values, approvals = tables[:6]
     n_actors = int(counts[N_ACTORS])
     if n_actors >= actors.user.size or n_actors * 10 >= actors.table.size * 7:
         actors = _grow_actors(actors, n_actors)
@@ -128,7 +137,9 @@ def make_room(tables: Tables) -> Tables:
         wider = empty_values(_more(values.key.size, _words(values).nbytes))
         _move(values, wider)
         values = wider
-    return Tables(actors, arena, customers, branches, values, counts)
+    if counts[APPROVALS_TOP] >= approvals.customer.size:
+        approvals = _grow_approvals(approvals)
+    return Tables(actors, arena, customers, branches, values, approvals, counts)
 
 
 def _move(old: _Pairs, new: _Pairs, kept: NDArray[np.bool_] | None = None) -> int:
@@ -175,6 +186,14 @@ def _grow_arena(old: Arena) -> Arena:
     return new
 
 
+def _grow_approvals(old: Approvals) -> Approvals:
+    n_cells = old.customer.size
+    new = empty_approvals(_more(n_cells, sum(column.nbytes for column in old)))
+    for name in Approvals._fields:
+        getattr(new, name)[:n_cells] = getattr(old, name)
+    return new
+
+
 def named_arrays(tables: Tables) -> dict[str, NDArray[np.generic]]:
     """Return every array under ``table.column``, for a snapshot."""
     named: dict[str, NDArray[np.generic]] = {"counts": tables.counts}
@@ -208,16 +227,17 @@ def tables_from(arrays: Mapping[str, NDArray[np.generic]]) -> Tables:
     _check_pairs(tables, "customers", int(counts[N_PAIRS]))
     _check_pairs(tables, "branches", int(counts[N_BRANCHES]))
     _check_pairs(tables, "values", int(counts[N_VALUE_PAIRS]))
+    _check_approvals(tables)
     _check_arena(tables)
     return tables
 
 
 def _laid_out(part: Any) -> Any:
-    """Give a pair table the layout in memory that kernels are compiled for."""
+    """Give a table of cells the layout in memory that kernels are compiled for."""
     maker = _MAKERS.get(type(part))
     if maker is None:
         return part
-    table = maker(part.key.size)
+    table = maker(part[0].size)
     for name in part._fields:
         getattr(table, name)[:] = getattr(part, name)
     return table
@@ -293,6 +313,20 @@ def _check_pairs(tables: Tables, name: str, n_pairs: int) -> None:
     if "closed" in pairs._fields:
         _check_within(pairs.closed, 0, _MANY, f"{name}.closed")
         _check((pairs.closed <= ints[:, N_CLOSED][pairs.slot]).all(), f"{name}.closed")
+
+
+def _check_approvals(tables: Tables) -> None:
+    """Refuse lists that leave the table, meet or do not end: every cell is led to just once."""
+    approvals, counts = tables.approvals, tables.counts
+    n_actors, top = int(counts[N_ACTORS]), int(counts[APPROVALS_TOP])
+    _check(top <= approvals.following.size, "counts")
+    links = np.concatenate([
+        tables.actors.ints[:n_actors, FIRST_APPROVAL], counts[[FREE_APPROVAL]],
+        approvals.following[:top],
+    ])  # fmt: skip
+    _check_within(links, 0, top + 1, "approvals.following")
+    once = np.array_equal(np.sort(links[links > 0]), np.arange(1, top + 1))
+    _check(once, "approvals.following", "has a list that leads astray")
 
 
 def _check_arena(tables: Tables) -> None:
