@@ -9,6 +9,9 @@ from pathlib import Path
 from typing import Any, TypeVar, cast
 
 import numba
+from llvmlite import ir  # type: ignore[import-untyped]  # what numba compiles with
+from numba.core import cgutils, types
+from numba.extending import intrinsic, overload
 
 _CONSTANTS = ("state", "scoring")  # folders whose constants are compiled into kernels
 _F = TypeVar("_F", bound=Callable[..., object])
@@ -79,3 +82,34 @@ def opened(function: _F) -> _F:
 def _compiled(function: _F, **options: bool) -> _F:
     compile_ = cast("Any", numba.njit)(_nrt=False, no_cfunc_wrapper=True, **options)
     return cast("_F", compile_(function))
+
+
+def prefetch(array: object, row: int, byte: int) -> None:
+    """Ask for the cache line at a byte of a row, which need not exist; nothing waits for it.
+
+    Does nothing uncompiled.
+    """
+
+
+@overload(prefetch, strict=False)
+def _prefetch_compiled(array: object, row: int, byte: int) -> object:  # noqa: ARG001
+    return lambda array, row, byte: _prefetch_line(array, row, byte)  # type: ignore[call-arg] # noqa: PLW0108
+
+
+@intrinsic
+def _prefetch_line(_typing: Any, array: Any, row: Any, byte: Any) -> Any:  # noqa: ARG001
+    """Emit the processor's instruction: for reading, into the second-level cache."""
+
+    def code(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
+        tools = cast("Any", cgutils)
+        view = context.make_array(signature.args[0])(context, builder, arguments[0])
+        stride = tools.unpack_tuple(builder, view.strides)[0]
+        offset = builder.add(builder.mul(arguments[1], stride), arguments[2])
+        address = tools.pointer_add(builder, view.data, offset)
+        number = ir.IntType(32)
+        kind = ir.FunctionType(ir.VoidType(), [address.type, number, number, number])
+        ask = builder.module.declare_intrinsic("llvm.prefetch", (address.type,), kind)
+        builder.call(ask, [address, number(0), number(2), number(1)])
+        return context.get_dummy_value()
+
+    return types.void(array, types.intp, types.intp), code

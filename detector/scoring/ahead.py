@@ -1,92 +1,103 @@
-"""Look at what the next rows will need, so that memory brings it while others wait.
+"""Ask for what the next rows will need, so that memory brings it while others are scored.
 
 With many actors every line of the state is far away. Waiting for one line after the other
-took most of the time; a processor waits for a dozen at once if nothing depends on them.
+took most of the time; a processor fetches dozens at once if nothing depends on them.
 Nothing here changes anything.
 """
 
 from __future__ import annotations
 
-from detector.compiled import aside, part
+from detector.compiled import part, prefetch
 from detector.scoring.model import Rows
 from detector.state.layout import (
     CHUNK,
-    DAY,
+    CHUNK_CLASS,
     I64,
-    N_ACTORS,
-    N_BASELINE,
-    N_DAY,
-    N_FIELDS,
-    N_INTS,
-    N_SURPRISE,
+    N_RING,
+    OPEN_1H,
+    OPEN_10M,
+    RING_DAY,
     TAIL_END,
     Actors,
     Arena,
     Tables,
 )
 from detector.state.tables import NOT_FOUND, find_actor, home_cell
+from detector.state.tail import head_of
 
 ROWS_AHEAD = 32  # their state fits into the second-level cache
-_MANY_ACTORS = 2_000  # the state of fewer is near anyway
-_LINE = 8  # columns of 8 bytes in a cache line
+_LINE = 64  # bytes
 
 
 @part
-def look_ahead(tables: Tables, rows: Rows, row: int, window: I64) -> None:
-    """Every so many rows of a large state, touch what they will read."""
-    if row % ROWS_AHEAD == 0 and tables.counts[N_ACTORS] > _MANY_ACTORS:
-        stop = min(row + ROWS_AHEAD, rows.time_ns.size)
-        window[0] = _touch(tables, rows, row, stop)  # or the compiler leaves it all out
-
-
-@aside
-def _touch(tables: Tables, rows: Rows, first: int, stop: int) -> int:
-    seen = 0
-    for row in range(first, stop):
-        slot = find_actor(tables.actors, rows.user[row])
+def look_ahead(tables: Tables, rows: Rows, row: int) -> None:
+    """Every so many rows, ask for what they will read, step by step."""
+    if row % ROWS_AHEAD != 0:
+        return
+    actors = tables.actors
+    stop = min(row + ROWS_AHEAD, rows.time_ns.size)
+    for other in range(row, stop):
+        prefetch(actors.table, home_cell(rows.user[other], actors.table.size), 0)
+        _ask_pairs(tables, rows, other)
+    for other in range(row, stop):
+        slot = actors.table[home_cell(rows.user[other], actors.table.size)]
+        prefetch(actors.user, max(slot, 0), 0)
+    for other in range(row, stop):
+        slot = find_actor(actors, rows.user[other])
         if slot != NOT_FOUND:
-            seen ^= _touch_actor(tables.actors, slot)
-        seen ^= _touch_pairs(tables, rows, row)
-    for row in range(first, stop):
-        slot = find_actor(tables.actors, rows.user[row])
+            _ask_actor(actors, slot)
+    for other in range(row, stop):
+        slot = find_actor(actors, rows.user[other])
         if slot != NOT_FOUND:
-            seen ^= _touch_tail(tables.arena, tables.actors.ints[slot])
-    return seen
+            _ask_day(actors, slot, actors.ints[slot, RING_DAY])
+            _ask_tail(tables.arena, actors.ints[slot], rows.event[other], rows.customer[other])
 
 
 @part
-def _touch_actor(actors: Actors, slot: int) -> int:
-    seen = 0
-    for column in range(0, N_INTS, _LINE):
-        seen ^= actors.ints[slot, column]
-    parity = 0 if actors.day[slot, 0, DAY] > actors.day[slot, 1, DAY] else 1
-    for column in range(0, N_DAY, _LINE):
-        seen ^= actors.day[slot, parity, column]
-    total = 0.0
-    for column in range(0, N_SURPRISE, _LINE):
-        total += actors.surprise[slot, parity, column]
-    for column in range(0, N_BASELINE, 2 * _LINE):
-        total += actors.baseline[slot, column]
-    return seen if total > 0.0 else 0
-
-
-@part
-def _touch_pairs(tables: Tables, rows: Rows, row: int) -> int:
-    seen = 0
-    if rows.customer[row] != 0:
-        keys = tables.customers.key
-        seen ^= keys[home_cell(rows.customer_pair[row], keys.size)]
-    if rows.branch_key[row] != 0:
-        keys = tables.branches.key
-        seen ^= keys[home_cell(rows.branch_pair[row], keys.size)]
+def _ask_pairs(tables: Tables, rows: Rows, row: int) -> None:
+    keys = tables.customers.key
+    _ask_cell(keys, home_cell(rows.customer_pair[row], keys.size))
+    keys = tables.branches.key
+    _ask_cell(keys, home_cell(rows.branch_pair[row], keys.size))
     keys = tables.values.key
-    for field in range(N_FIELDS):
-        seen ^= keys[home_cell(rows.value_pair[row, field], keys.size)]
-    return seen
+    for field in range(rows.value_pair.shape[1]):
+        _ask_cell(keys, home_cell(rows.value_pair[row, field], keys.size))
 
 
 @part
-def _touch_tail(arena: Arena, me: I64) -> int:
-    end = min(me[CHUNK] + me[TAIL_END], arena.time_ns.size - 1)
-    seen = arena.time_ns[end] ^ arena.event[end] ^ arena.customer[end] ^ arena.records[end]
-    return int(seen ^ arena.event_next[end] ^ arena.customer_next[end])
+def _ask_cell(keys: I64, cell: int) -> None:
+    """Ask for a cell of a table; it may begin at the end of a line."""
+    prefetch(keys, cell, 0)
+    prefetch(keys, cell, keys.strides[0] - 1)
+
+
+@part
+def _ask_actor(actors: Actors, slot: int) -> None:
+    for byte in range(0, actors.ints.strides[0], _LINE):
+        prefetch(actors.ints, slot, byte)
+    for byte in range(0, actors.baseline.strides[0], _LINE):
+        prefetch(actors.baseline, slot, byte)
+
+
+@part
+def _ask_day(actors: Actors, slot: int, day: int) -> None:
+    """Ask for the newest day of an actor, and its place in the 30-day window."""
+    size = actors.day.strides[1]
+    for byte in range((day & 1) * size, (day & 1) * size + size, _LINE):
+        prefetch(actors.day, slot, byte)
+    size = actors.surprise.strides[1]
+    for byte in range((day & 1) * size, (day & 1) * size + size, _LINE):
+        prefetch(actors.surprise, slot, byte)
+    for which in range(3):
+        place = which * N_RING + (day & (N_RING - 1))
+        prefetch(actors.ring, slot, place * actors.ring.itemsize)
+
+
+@part
+def _ask_tail(arena: Arena, me: I64, event: int, customer: int) -> None:
+    base = me[CHUNK]
+    for column in (TAIL_END, OPEN_1H, OPEN_10M):
+        _ask_cell(arena.time_ns, base + me[column])
+        prefetch(arena.flags, base + me[column], 0)
+    prefetch(arena.event_head, base + head_of(event, me[CHUNK_CLASS]), 0)
+    prefetch(arena.event_head, base + head_of(customer, me[CHUNK_CLASS]), 0)

@@ -118,7 +118,7 @@ def score_rows(
     for row in range(first, rows.time_ns.size):
         if not has_room(tables):
             return row
-        look_ahead(tables, rows, row, out.window)
+        look_ahead(tables, rows, row)
         out.mark[row] = 0
         out.score[row] = np.nan
         slot = slot_of(tables, model, limits, rows.user[row])

@@ -111,7 +111,10 @@ N_COUNTS = 18
 
 SUPERSEDED, HAS_VOLUME = 1, 2  # Arena.flags
 
-CHUNK_ROWS = (8, 12, 18, 28, 42, 64, 96, 144, 216, 324, 486, 730, 1096, 1644, 2466, 4096)
+CHUNK_ROWS = (
+    8, 10, 13, 16, 20, 25, 32, 40, 50, 64, 80, 100, 125, 160, 200, 250, 320, 400, 500, 640, 800,
+    1000, 1250, 1600, 2000, 2560, 3200, 4096,
+)  # fmt: skip
 
 
 class Actors(NamedTuple):
@@ -140,11 +143,11 @@ class Arena(NamedTuple):
     event: I64
     customer: I64
     records: I32
-    flags: U8
-    event_head: I16
     event_next: I16
-    customer_head: I16
     customer_next: I16
+    event_head: I16
+    customer_head: I16
+    flags: U8
     free: I64  # first free chunk per size class, -1 = none; the next is in ``time_ns``
 
 
@@ -173,7 +176,7 @@ class BranchPairs(NamedTuple):
     closed: I32  # actor's N_CLOSED when last folded
     visits: F32
     size: F32  # mean customers per visit, beyond the first
-    day: I32  # (n, 2) by parity, -1 = none
+    day: I16  # (n, 2) by parity, -1 = none
     today: I32  # (n, 2)
 
 
@@ -184,7 +187,7 @@ class ValuePairs(NamedTuple):
     slot: I32
     closed: I32  # actor's N_CLOSED when last folded
     uses: F32
-    day: I32  # (n, 2) by parity, -1 = none
+    day: I16  # (n, 2) by parity, -1 = none
     today: I32  # (n, 2)
 
 
@@ -231,35 +234,24 @@ def empty_actors(n_slots: int, n_table: int) -> Actors:
     )
 
 
-def empty_arena(n_rows: int) -> Arena:
-    """Allocate room for ``n_rows`` recent rows."""
-    return Arena(
-        time_ns=np.zeros(n_rows, dtype=np.int64),
-        event=np.zeros(n_rows, dtype=np.int64),
-        customer=np.zeros(n_rows, dtype=np.int64),
-        records=np.zeros(n_rows, dtype=np.int32),
-        flags=np.zeros(n_rows, dtype=np.uint8),
-        event_head=np.zeros(n_rows, dtype=np.int16),
-        event_next=np.zeros(n_rows, dtype=np.int16),
-        customer_head=np.zeros(n_rows, dtype=np.int16),
-        customer_next=np.zeros(n_rows, dtype=np.int16),
-        free=np.full(len(CHUNK_ROWS), -1, dtype=np.int64),
-    )
-
-
 # Largest columns first: a cell is then as small as it can be
+_ROW_CELL = [
+    ("time_ns", np.int64), ("event", np.int64), ("customer", np.int64), ("records", np.int32),
+    ("event_next", np.int16), ("customer_next", np.int16),
+]  # fmt: skip
+_BUCKET_CELL = [("event_head", np.int16), ("customer_head", np.int16)]
 _CUSTOMER_CELL = [
     ("key", np.int64), ("seen", np.uint32), ("served", np.uint32), ("slot", np.int32),
     ("last_day", np.int16), ("secret_day", np.int16),
 ]  # fmt: skip
 _BRANCH_CELL = [
-    ("key", np.int64), ("branch", np.int64), ("day", np.int32, 2), ("today", np.int32, 2),
-    ("row", np.int32), ("slot", np.int32), ("closed", np.int32), ("visits", np.float32),
-    ("size", np.float32),
+    ("key", np.int64), ("branch", np.int64), ("today", np.int32, 2), ("row", np.int32),
+    ("slot", np.int32), ("closed", np.int32), ("visits", np.float32), ("size", np.float32),
+    ("day", np.int16, 2),
 ]  # fmt: skip
 _VALUE_CELL = [
-    ("key", np.int64), ("day", np.int32, 2), ("today", np.int32, 2), ("slot", np.int32),
-    ("closed", np.int32), ("uses", np.float32),
+    ("key", np.int64), ("today", np.int32, 2), ("slot", np.int32), ("closed", np.int32),
+    ("uses", np.float32), ("day", np.int16, 2),
 ]  # fmt: skip
 
 _APPROVAL_CELL = [
@@ -268,8 +260,18 @@ _APPROVAL_CELL = [
 ]  # fmt: skip
 
 
+def empty_arena(n_rows: int) -> Arena:
+    """Allocate room for ``n_rows`` recent rows."""
+    return Arena(
+        **_columns(_ROW_CELL, n_rows),
+        **_columns(_BUCKET_CELL, n_rows),
+        flags=np.zeros(n_rows, dtype=np.uint8),
+        free=np.full(len(CHUNK_ROWS), -1, dtype=np.int64),
+    )
+
+
 def _columns(cell: list[Any], n_table: int) -> dict[str, Any]:
-    """Allocate a table cell by cell: what is looked at together shares a cache line."""
+    """Allocate columns cell by cell: what is looked at together shares a cache line."""
     table = np.zeros(n_table, dtype=np.dtype(cell, align=True))
     return {name: table[name] for name, *_ in cell}
 

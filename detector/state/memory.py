@@ -13,6 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from detector.errors import SnapshotError
+from detector.state.approvals import enlarged, lists_are_whole
 from detector.state.layout import (
     ACCOUNT_RULE,
     APPROVALS_TOP,
@@ -28,8 +29,6 @@ from detector.state.layout import (
     CLOSED_UNTIL,
     DAY,
     DAYS_AWAY,
-    FIRST_APPROVAL,
-    FREE_APPROVAL,
     HOME,
     I64,
     KIND,
@@ -83,7 +82,8 @@ _SMALL_GROWTH, _SMALL_BYTES = 2.0, 2**26  # below it slack is cheap, and moving 
 _REMEDY = "The state is of another version: start with an empty store"
 _UNCHANGED = "Start with an empty store, or restore an unchanged copy"
 _Pairs = CustomerPairs | BranchPairs | ValuePairs
-_MAKERS: dict[type, Callable[[int], _Pairs | Approvals]] = {
+_MAKERS: dict[type, Callable[[int], _Pairs | Arena | Approvals]] = {
+    Arena: empty_arena,
     CustomerPairs: empty_customers,
     BranchPairs: empty_branches,
     ValuePairs: empty_values,
@@ -138,7 +138,8 @@ def make_room(tables: Tables) -> Tables:
         _move(values, wider)
         values = wider
     if counts[APPROVALS_TOP] >= approvals.customer.size:
-        approvals = _grow_approvals(approvals)
+        n_bytes_now = sum(column.nbytes for column in approvals)
+        approvals = enlarged(approvals, _more(approvals.customer.size, n_bytes_now))
     return Tables(actors, arena, customers, branches, values, approvals, counts)
 
 
@@ -168,7 +169,7 @@ def _more(n_rows: int, n_bytes: int) -> int:
 
 def _grow_actors(old: Actors, n_actors: int) -> Actors:
     n_slots = _more(old.user.size, sum(column.nbytes for column in old))
-    new = empty_actors(n_slots, int(n_slots * 1.5) + 1)
+    new = empty_actors(n_slots, 3 * n_slots)
     for name in Actors._fields:
         if name != "table":
             getattr(new, name)[: old.user.size] = getattr(old, name)
@@ -183,14 +184,6 @@ def _grow_arena(old: Arena) -> Arena:
         if name != "free":
             getattr(new, name)[:n_rows] = getattr(old, name)
     new.free[:] = old.free
-    return new
-
-
-def _grow_approvals(old: Approvals) -> Approvals:
-    n_cells = old.customer.size
-    new = empty_approvals(_more(n_cells, sum(column.nbytes for column in old)))
-    for name in Approvals._fields:
-        getattr(new, name)[:n_cells] = getattr(old, name)
     return new
 
 
@@ -227,17 +220,17 @@ def tables_from(arrays: Mapping[str, NDArray[np.generic]]) -> Tables:
     _check_pairs(tables, "customers", int(counts[N_PAIRS]))
     _check_pairs(tables, "branches", int(counts[N_BRANCHES]))
     _check_pairs(tables, "values", int(counts[N_VALUE_PAIRS]))
-    _check_approvals(tables)
+    _check(lists_are_whole(tables), "approvals.following", "has a list that leads astray")
     _check_arena(tables)
     return tables
 
 
 def _laid_out(part: Any) -> Any:
-    """Give a table of cells the layout in memory that kernels are compiled for."""
+    """Give a table the layout in memory that kernels are compiled for."""
     maker = _MAKERS.get(type(part))
     if maker is None:
         return part
-    table = maker(part[0].size)
+    table = maker(len(part[0]))
     for name in part._fields:
         getattr(table, name)[:] = getattr(part, name)
     return table
@@ -313,20 +306,6 @@ def _check_pairs(tables: Tables, name: str, n_pairs: int) -> None:
     if "closed" in pairs._fields:
         _check_within(pairs.closed, 0, _MANY, f"{name}.closed")
         _check((pairs.closed <= ints[:, N_CLOSED][pairs.slot]).all(), f"{name}.closed")
-
-
-def _check_approvals(tables: Tables) -> None:
-    """Refuse lists that leave the table, meet or do not end: every cell is led to just once."""
-    approvals, counts = tables.approvals, tables.counts
-    n_actors, top = int(counts[N_ACTORS]), int(counts[APPROVALS_TOP])
-    _check(top <= approvals.following.size, "counts")
-    links = np.concatenate([
-        tables.actors.ints[:n_actors, FIRST_APPROVAL], counts[[FREE_APPROVAL]],
-        approvals.following[:top],
-    ])  # fmt: skip
-    _check_within(links, 0, top + 1, "approvals.following")
-    once = np.array_equal(np.sort(links[links > 0]), np.arange(1, top + 1))
-    _check(once, "approvals.following", "has a list that leads astray")
 
 
 def _check_arena(tables: Tables) -> None:

@@ -37,6 +37,12 @@ _ROWS = np.array(CHUNK_ROWS, dtype=np.int64)
 
 
 @part
+def head_of(key: int, size_class: int) -> int:
+    """Return the bucket of an event or customer in a chunk of this size."""
+    return home_cell(key, _ROWS[size_class])
+
+
+@part
 def take_chunk(arena: Arena, counts: I64, size_class: int) -> int:
     """Return the first row of a free chunk; the caller has checked that the top has room."""
     base = arena.free[size_class]
@@ -150,7 +156,7 @@ def _move_tail(arena: Arena, counts: I64, me: I64, keep_ns: int, max_rows: int) 
         _forget_before(arena, me, start)
     live = end - start
     target = base
-    if live > rows // 2 and size_class + 1 < N_CLASSES:
+    if 4 * live > 3 * rows and size_class + 1 < N_CLASSES:
         me[CHUNK_CLASS] = size_class + 1
         target = take_chunk(arena, counts, size_class + 1)
     for i in range(live):
@@ -169,7 +175,7 @@ def _move_tail(arena: Arena, counts: I64, me: I64, keep_ns: int, max_rows: int) 
 def is_duplicate(arena: Arena, me: I64, event: int) -> bool:
     """Tell whether this event id is already in the tail."""
     base = me[CHUNK]
-    i = int(arena.event_head[base + home_cell(event, _ROWS[me[CHUNK_CLASS]])])
+    i = int(arena.event_head[base + head_of(event, me[CHUNK_CLASS])])
     while i > me[TAIL_START]:
         if arena.event[base + i - 1] == event:
             return True
@@ -181,7 +187,7 @@ def is_duplicate(arena: Arena, me: I64, event: int) -> bool:
 def last_of_customer(arena: Arena, me: I64, customer: int) -> int:
     """Return the last row of a customer in the tail, or -1."""
     base = me[CHUNK]
-    i = int(arena.customer_head[base + home_cell(customer, _ROWS[me[CHUNK_CLASS]])])
+    i = int(arena.customer_head[base + head_of(customer, me[CHUNK_CLASS])])
     while i > me[TAIL_START]:
         if arena.customer[base + i - 1] == customer:
             return i - 1
