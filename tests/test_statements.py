@@ -1,0 +1,371 @@
+"""Approvals and verdicts as events: what they explain and let in, and what they never do."""
+
+from __future__ import annotations
+
+import random
+from datetime import datetime, timedelta
+from typing import Any
+
+import numpy as np
+import orjson
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from detector.compiled import opened
+from detector.scoring.approvals import is_approved
+from detector.scoring.rows import rows_of
+from detector.scoring.verdicts import CONFIRMED, note_verdict, teaching_weight
+from detector.state import layout as s
+from tests import naive
+from tests.scenarios import BANK, HISTORY, HOME, TESTED, burst, day_worker
+from tests.streams import (
+    MONDAY,
+    approval,
+    batch_of,
+    event,
+    plan_of,
+    run,
+    usual_work,
+    verdict,
+    weekdays,
+)
+from tests.test_customers import DAY, approved, look, unexplained
+
+is_approved, note_verdict = opened(is_approved), opened(note_verdict)
+teaching_weight = opened(teaching_weight)
+
+PLAN = plan_of(None, BANK)
+EARLIER, LATER = TESTED - timedelta(hours=1), TESTED + timedelta(hours=8)
+DEVICE = s.FIELDS.index("device")
+IN_ORDER = ("customer_id", "record_branch", "ticket_id")
+
+
+def in_time(events: list[dict[str, Any]]) -> list[dict[str, Any]]:
+    """Bring events in order of time."""
+    return sorted(events, key=lambda item: str(item["event_time"]))
+
+
+def alert_days(events: list[dict[str, Any]]) -> list[str]:
+    """Days on which an alert was raised, of events brought in order of time."""
+    lines, _, _ = run(in_time(events), PLAN)
+    return sorted({orjson.loads(line)["time"][:10] for line in lines})
+
+
+# -- approvals
+
+FOREIGN = burst(TESTED + timedelta(hours=2), 12, 240.0, branch="B004")
+VISIT = in_time([*day_worker(), *FOREIGN])
+
+
+def test_approved_work_at_another_branch_is_quiet_and_the_same_without_is_not() -> None:
+    """The approval came as an event of the person, an hour before."""
+    given_in_time = approval(1, "u1", EARLIER, LATER, record_branch="B004")
+
+    assert alert_days(VISIT) == [DAY.isoformat()]
+    assert alert_days([*VISIT, given_in_time]) == []
+
+
+def test_an_approval_as_an_event_does_what_one_of_the_table_does() -> None:
+    """Two ways to say the same: not a byte of any alert differs, over all scores."""
+    low, lowest = plan_of(0.2, BANK), approved(ticket_id="T", customers=("c-new",))
+    events = [*day_worker()[: 30 * len(HISTORY)], look(), look(2, branch="B005"), *FOREIGN]
+    told = [*events[: 30 * len(HISTORY)], approval(1, "u1", EARLIER, LATER, customer_id="c-new")]
+    as_event, _, _ = run([*told, *events[30 * len(HISTORY) :]], low)
+    as_table, _, _ = run(events, plan_of(0.2, lowest))
+
+    assert as_event == as_table
+    assert as_event != run(events, low)[0]
+
+
+@pytest.mark.parametrize(
+    ("given", "fields", "n"),
+    [
+        ({"customer_id": "c-new"}, {}, 0),
+        ({"customer_id": "c-other"}, {}, 1),
+        ({"record_branch": "B001"}, {}, 0),
+        ({"record_branch": "B002"}, {}, 1),
+        ({"customer_id": "c-new", "record_branch": "B001"}, {}, 0),
+        ({"customer_id": "c-new", "record_branch": "B002"}, {}, 1),
+        ({"ticket_id": "T-1"}, {}, 1),
+        ({"ticket_id": "T-1"}, {"ticket_id": "T-1"}, 0),
+        ({"ticket_id": "T-1"}, {"ticket_id": "T-2"}, 1),
+        ({"ticket_id": "T-1", "customer_id": "c-new"}, {"ticket_id": "T-1"}, 0),
+        ({"ticket_id": "T-1", "customer_id": "c-other"}, {"ticket_id": "T-1"}, 1),
+        ({"customer_id": "c-new"}, {"ticket_id": "T-2"}, 0),
+        ({"customer_id": "c-other"}, {"ticket_id": "T-2"}, 0),
+    ],
+)
+def test_an_approval_explains_what_carries_all_it_names(
+    given: dict[str, str], fields: dict[str, str], n: int
+) -> None:
+    """Once an approval has named a ticket, no other ticket of this person explains anything."""
+    assert unexplained(approval(1, "u1", EARLIER, LATER, **given), look(**fields)) == n
+
+
+@pytest.mark.parametrize(
+    ("user", "since", "until", "n"),
+    [
+        ("u1", EARLIER, LATER, 0),
+        ("u2", EARLIER, LATER, 1),
+        ("u1", EARLIER, TESTED, 1),
+        ("u1", TESTED + timedelta(minutes=1), LATER, 0),
+        ("u1", TESTED + timedelta(minutes=2), LATER, 1),
+        ("u1", EARLIER, TESTED + timedelta(minutes=1), 1),
+    ],
+)
+def test_an_approval_holds_for_its_person_in_its_time(
+    user: str, since: datetime, until: datetime, n: int
+) -> None:
+    """From the time of the event on, and up to the end, which no longer belongs to it."""
+    assert unexplained(approval(1, user, since, until, customer_id="c-new"), look()) == n
+
+
+def test_an_approval_that_comes_after_the_look_explains_the_next_one() -> None:
+    """Its place in the order counts; a second look at the customer then takes the first back."""
+    given_late = approval(1, "u1", EARLIER, LATER, customer_id="c-new")
+
+    assert unexplained(look(), given_late) == 1
+    assert unexplained(look(), given_late, look(2)) == 0
+
+
+@pytest.mark.parametrize(
+    "fields",
+    [
+        {"until": LATER},
+        {"until": EARLIER, "customer_id": "c-new"},
+        {"until": "1970-01-01T00:00:00Z", "customer_id": "c-new"},
+    ],
+    ids=["names nothing", "ends when it begins", "ended in 1970"],
+)
+def test_an_approval_of_nothing_is_a_reject(fields: dict[str, Any]) -> None:
+    """Without a scope it would hide everything its person does; without a time, nothing."""
+    events = [approval(1, "u1", EARLIER, **fields), look()]
+    _, steps, _ = run(events, PLAN)
+
+    assert [(r.reason, r.field, r.where) for r in steps[0].rejects] == [
+        ("approves_nothing", "valid_until", "test:1")
+    ]
+    assert unexplained(*events) == 1
+
+
+def test_an_approval_that_was_already_over_reaches_nothing() -> None:
+    """Nor does it take the room of one that holds."""
+    over = MONDAY + timedelta(days=1)
+    old = [approval(i, "u1", MONDAY, over, customer_id=f"c{i}") for i in range(9)]
+    valid = approval(99, "u1", EARLIER, LATER, customer_id="c-new")
+    history = day_worker()[: 30 * len(HISTORY)]
+    _, steps, state = run([*history, *old, valid], plan_of(max_approvals_per_actor=2))
+
+    assert state.tables.actors.ints[0, s.N_APPROVALS] == 1
+    assert (steps[0].counts["approvals"], steps[0].counts["approval_limit"]) == (10, 0)
+
+
+def test_ten_thousand_approvals_are_bounded_counted_and_forgotten_in_time() -> None:
+    """Nobody is made invisible by sheer number; when they have run out there is room again."""
+    day = timedelta(days=1)
+    events = [approval(i, "u1", MONDAY, MONDAY + day, customer_id=f"c{i}") for i in range(10_000)]
+    later = MONDAY + 3 * day
+    events.append(event(1, "u1", later))
+    events.append(approval(0, "u1", later, later + day, customer_id="c-new"))
+    _, steps, state = run(events, PLAN, [10_000])
+
+    assert steps[0].counts["approval_limit"] == 9_000
+    assert state.tables.actors.ints[0, s.N_APPROVALS] == 1
+    assert state.tables.counts[s.APPROVALS_TOP] == 1_000
+
+
+@pytest.mark.uncompiled
+@given(
+    st.lists(
+        st.tuples(st.integers(0, 30), st.integers(1, 20), *[st.sampled_from([None, "x", "y"])] * 3),
+        max_size=12,
+    ),
+    st.lists(st.tuples(st.integers(0, 60), *[st.sampled_from([None, "x", "y"])] * 3), max_size=8),
+    st.randoms(use_true_random=False),
+)
+def test_what_is_approved_equals_its_definition_whatever_comes_twice_or_out_of_order(
+    given_: list[Any], looks: list[Any], shuffle: random.Random
+) -> None:
+    """An approval is a fact: a source that repeats itself, or reorders, changes nothing."""
+    facts = [fact for fact in given_ if any(fact[2:])]
+    held = {naive.Approval(since, since + length, *scope) for since, length, *scope in facts}
+    said = [
+        approval(i, "u", second(since), second(since + length), **named(scope))
+        for i, (since, length, *scope) in enumerate([(0, 1, "z", "z", "z"), *facts, *facts])
+    ]
+    shuffle.shuffle(said)
+    tables = run(said, PLAN)[2].tables
+    accesses = [event(i, "u", second(t), **short(scope)) for i, (t, *scope) in enumerate(looks)]
+    rows, me = rows_of(batch_of(accesses), PLAN), tables.actors.ints[0]
+    got = [is_approved(tables.approvals, me, rows, row) for row in range(len(looks))]
+
+    assert got == [any(one.covers(t, *scope) for one in held) for t, *scope in looks]
+    assert me[s.N_APPROVALS] == len(held) + 1
+
+
+def second(n: int) -> datetime:
+    """The n-th second of the Monday."""
+    return MONDAY + timedelta(seconds=n)
+
+
+def named(scope: list[str | None]) -> dict[str, str]:
+    """The fields of a scope that are given."""
+    return {name: text for name, text in zip(IN_ORDER, scope, strict=True) if text is not None}
+
+
+def short(scope: list[str | None]) -> dict[str, str | None]:
+    """The same for an access."""
+    return {"customer": scope[0], "branch": scope[1], "ticket_id": scope[2]}
+
+
+# -- verdicts
+
+ROUTINE = weekdays(60)[20:]
+
+
+def new_routine(*said: dict[str, Any], n: int = 90) -> list[str]:
+    """Days with an alert, of a month as always and then eight weeks with far more to do."""
+    events = usual_work("u1", weekdays(60), **HOME)
+    for number, day in enumerate(ROUTINE):
+        first = 700_000 + 1_000 * number
+        events += [
+            event(first + i, "u1", day + timedelta(seconds=3_600 + 8 * i), **HOME) for i in range(n)
+        ]
+    return alert_days([*events, *said])
+
+
+def test_a_benign_verdict_lets_a_new_routine_in_and_a_confirmed_one_keeps_it_out() -> None:
+    """Without a verdict alerts go on for two weeks; with one they end in days, or never."""
+    morning = ROUTINE[1] - timedelta(hours=1)
+    without = new_routine()
+    let_in = new_routine(verdict(1, "u1", morning, "benign"))
+    kept_out = new_routine(verdict(1, "u1", morning, "confirmed"))
+
+    assert let_in == [day.date().isoformat() for day in ROUTINE[:2]]
+    assert len(without) >= 8
+    assert len(kept_out) >= 30
+    assert kept_out[-1] == ROUTINE[-1].date().isoformat()
+
+
+def test_the_newest_verdict_holds_whatever_comes_twice_or_late() -> None:
+    """A source may repeat itself, and two analysts may disagree."""
+    said = [
+        verdict(1, "u1", ROUTINE[1] - timedelta(hours=3), "benign"),
+        verdict(2, "u1", ROUTINE[1] - timedelta(hours=2), "confirmed"),
+    ]
+    late = {**said[0], "event_id": "again"}
+    day_after = usual_work("u1", ROUTINE[1:3], per_day=3, **HOME)
+    _, _, state = run([*said, late, *day_after], PLAN)
+    back = verdict(3, "u1", ROUTINE[1] - timedelta(hours=1), "benign")
+
+    assert state.tables.actors.ints[0, s.VERDICT] == CONFIRMED
+    assert new_routine(*said, back) == new_routine(said[0])
+
+
+def test_a_benign_verdict_runs_out() -> None:
+    """What begins long after it has to be judged anew: as if nobody had said anything."""
+    in_time, before = (
+        verdict(1, "u1", ROUTINE[0] - timedelta(days=days), "benign") for days in (20, 31)
+    )
+
+    assert new_routine(before) == new_routine()
+    assert len(new_routine(in_time)) < len(new_routine())
+
+
+@pytest.mark.uncompiled
+@given(
+    st.lists(st.tuples(st.integers(0, 9), st.sampled_from(["benign", "confirmed"])), max_size=6),
+    st.integers(0, 20),
+    st.booleans(),
+)
+def test_what_a_day_teaches_equals_its_definition(
+    said: list[tuple[int, str]], day: int, flagged: bool
+) -> None:
+    """Local days from 100 on; a verdict's time in hours since the first, two to a day."""
+    me = np.zeros(s.N_INTS, dtype=np.int64)
+    for time, word in said:
+        note_verdict(me, 1 + time, 100 + time // 2, word == "confirmed", 7)
+    facts = [(1 + time, 100 + time // 2, word) for time, word in said]
+
+    assert teaching_weight(me, 100 + day, flagged, 0.25) == naive.day_teaches(
+        facts, 100 + day, flagged, 7, 0.25
+    )
+
+
+def test_a_confirmed_day_leaves_nothing_but_its_memory() -> None:
+    """What is usual is the same as if the day had not been; what it said stays known."""
+    history = day_worker()[: 30 * len(HISTORY)]
+    said = verdict(1, "u1", EARLIER, "confirmed")
+    bulk = burst(TESTED, 200, 10.0, device_id="PC-9", branch="B004")
+    closes = [event(1, "u1", TESTED + timedelta(days=1), **HOME)]
+    _, _, with_day = run([*history, said, *bulk, *closes], PLAN)
+    _, _, without = run([*history, said, *closes], PLAN)
+    usual, known = with_day.tables.actors.baseline[0], s.KNOWN
+
+    np.testing.assert_array_equal(usual[:known], without.tables.actors.baseline[0, :known])
+    np.testing.assert_array_equal(with_day.tables.actors.hours[0], without.tables.actors.hours[0])
+    assert usual[known:].max() > 1.0
+
+
+def test_values_and_branches_of_a_confirmed_day_stay_strange() -> None:
+    """They are folded in when they come again, days later: with the weight of their day."""
+    history = day_worker()[: 30 * len(HISTORY)]
+    bulk = burst(TESTED, 200, 10.0, device_id="PC-9", branch="B004")
+    again = burst(TESTED + timedelta(days=7), 1, 1.0, device_id="PC-9", branch="B004")
+    between = usual_work("u1", [TESTED + timedelta(days=1)], 3, 800_000, **HOME)
+
+    def folded(*said: dict[str, Any]) -> list[float]:
+        tables = run([*history, *said, *bulk, *between, *again], PLAN)[2].tables
+        device = tables.values.key == rows_of(batch_of(again), PLAN).value_pair[0, DEVICE]
+        return [float(tables.branches.visits.sum()), float(tables.values.uses[device].sum())]
+
+    assert folded(verdict(1, "u1", EARLIER, "confirmed")) == [0.0, 0.0]
+    assert min(folded()) > 0.2
+
+
+# -- both
+
+
+def test_statements_are_no_accesses() -> None:
+    """They count nowhere, move no clock and start no baseline: all scores stay as they were."""
+    plan = plan_of(0.2, BANK)
+    lines, steps, _ = run(VISIT, plan)
+    mixed: list[dict[str, Any]] = []
+    for number, item in enumerate(VISIT):
+        when = datetime.fromisoformat(item["event_time"])
+        ahead, long_ago = when + timedelta(days=900), when - timedelta(days=900)
+        if number % 40 == 0:
+            mixed.append(approval(number, "u1", ahead, ahead + timedelta(days=1), customer_id="x"))
+            mixed.append(approval(number, "u1", long_ago, when, customer_id="x"))
+            mixed.append(verdict(number, "u1", long_ago, "benign"))
+        mixed.append(item)
+    other, with_them, _ = run(mixed, plan)
+    kept = [i for i, item in enumerate(mixed) if item["event_id"][0] == "e"]
+
+    assert other == lines
+    np.testing.assert_array_equal(with_them[0].scores[kept], steps[0].scores)
+    assert np.isnan(np.delete(with_them[0].scores, kept)).all()
+    assert not with_them[0].rejects
+
+
+def test_statements_about_somebody_nobody_has_seen_wait_for_them() -> None:
+    """A new hire's approval may come before the first day; a verdict about nobody is harmless."""
+    early = approval(1, "u9", MONDAY - timedelta(days=200), LATER, customer_id="c1")
+    first = event(1, "u9", MONDAY, customer="c1", **HOME)
+    _, steps, state = run([early, verdict(1, "ghost", MONDAY, "confirmed"), first], PLAN)
+    me, ghost = state.tables.actors.ints[:2]
+
+    assert steps[0].rejects == []
+    assert (steps[0].counts["approvals"], steps[0].counts["verdicts"]) == (1, 1)
+    assert (me[s.N_APPROVALS], me[s.FIRST_DAY] > 0, ghost[s.FIRST_DAY]) == (1, True, 0)
+    assert not np.isnan(steps[0].scores[2])
+
+
+def test_a_verdict_with_an_end_is_a_verdict() -> None:
+    """One event says one thing."""
+    both = {**approval(1, "u1", EARLIER, LATER, customer_id="c-new"), "verdict": "benign"}
+    _, steps, _ = run([both], PLAN)
+
+    assert (steps[0].counts["approvals"], steps[0].counts["verdicts"]) == (0, 1)
+    assert unexplained(both, look()) == 1
