@@ -54,7 +54,7 @@ def alert_days(events: list[dict[str, Any]]) -> list[str]:
 
 # -- approvals
 
-FOREIGN = burst(TESTED + timedelta(hours=2), 12, 240.0, branch="B004")
+FOREIGN = burst(TESTED + timedelta(minutes=5), 24, 200.0, branch="B004")
 VISIT = in_time([*day_worker(), *FOREIGN])
 
 
