@@ -204,6 +204,28 @@ def test_what_is_approved_equals_its_definition_whatever_comes_twice_or_out_of_o
     assert me[s.N_APPROVALS] == len(held) + 1
 
 
+@pytest.mark.uncompiled
+@given(st.lists(st.tuples(st.integers(0, 9), st.integers(1, 40)), min_size=1, max_size=15))
+def test_only_what_no_access_can_need_any_more_is_forgotten(steps: list[tuple[int, int]]) -> None:
+    """Two hours after its end, the time a row may be late, by the clock of the accesses."""
+    events, ends, hour = [], [], 0
+    for number, (gap, length) in enumerate(steps):
+        hour += gap
+        now = MONDAY + timedelta(hours=hour)
+        end = now + timedelta(hours=length)
+        events.append(event(number, "u", now))
+        events.append(approval(number, "u", now, end, customer_id=f"c{number}"))
+        ends.append(hour + length)
+    tables = run(events, PLAN)[2].tables
+    held = [number for number, end in enumerate(ends) if end > hour - 2]
+    looks = [event(number, "u", now, customer=f"c{number}") for number in range(len(steps))]
+    rows, me = rows_of(batch_of(looks), PLAN), tables.actors.ints[0]
+    got = [is_approved(tables.approvals, me, rows, row) for row in range(len(looks))]
+
+    assert me[s.N_APPROVALS] == len(held)
+    assert got == [end > hour for end in ends]
+
+
 def second(n: int) -> datetime:
     """The n-th second of the Monday."""
     return MONDAY + timedelta(seconds=n)
