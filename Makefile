@@ -4,13 +4,14 @@ PYTHON ?= python3
 BIN := .venv/bin
 STAMP := .venv/.installed
 
-.PHONY: help demo test check bench golden constraints clean
+.PHONY: help demo test check bench bench-store golden constraints clean
 
 help:
 	@echo "make demo         simulate a bank, fit, replay, show what was found"
 	@echo "make test         install what the tests need, run everything, one summary"
 	@echo "make check        only what needs no test run: lint, format, types, layers"
 	@echo "make bench        throughput and memory, as ratios in one run"
+	@echo "make bench-store  the store on SQLite and PostgreSQL: checkpoint, restore, the console's pages"
 	@echo "make golden       write the golden alerts anew, after a change that moves scores"
 	@echo "make constraints  pin the newest versions pyproject.toml allows"
 	@echo "make clean        remove everything made here"
@@ -40,6 +41,9 @@ check: $(STAMP)-dev
 
 bench: $(STAMP)
 	@$(BIN)/python tests/performance/bench.py
+
+bench-store: $(STAMP)-dev
+	@$(BIN)/python tests/performance/bench_store.py
 
 golden: $(STAMP)
 	@$(BIN)/python -m tests.golden.regenerate

@@ -57,7 +57,7 @@ def _shapes(
     lines, knots = _length(arrays, "knots_raw", 0), _length(arrays, "knots_raw", 2)
     return {
         "mean": (groups, 2, N_STATS),
-        "dispersion": (groups, N_STATS),
+        "dispersion": (groups, 2, N_STATS),
         "spread": (groups, N_STATS),
         "hours": (groups, 2, N_BINS),
         "rest_share": (groups,),

@@ -76,6 +76,50 @@ class Texts(Sequence[str]):
         return Texts(self._content, self._start[rows], self._stop[rows])
 
 
+class Lines(Sequence[bytes]):
+    """n lines that are cut out of one run of bytes only when asked for.
+
+    Args:
+        content: the bytes.
+        start: (n,) first byte of each line.
+        stop: (n,) end of each line.
+
+    >>> lines = Lines(b"{} {}", np.array([0, 3]), np.array([2, 5]))
+    >>> lines[1], len(lines.take(np.array([1])))
+    (b'{}', 1)
+    """
+
+    __slots__ = ("content", "start", "stop", "text")
+
+    def __init__(self, content: bytes, start: NDArray[np.int64], stop: NDArray[np.int64]) -> None:
+        self.content, self.start, self.stop = content, start, stop
+        self.text: NDArray[np.uint8] = np.frombuffer(content, dtype=np.uint8)
+
+    @classmethod
+    def of(cls, lines: Sequence[bytes]) -> Lines:
+        """Put lines end to end."""
+        stop = np.cumsum(np.fromiter(map(len, lines), dtype=np.int64, count=len(lines)))
+        return cls(b"".join(lines), np.append(np.int64(0), stop[:-1])[: len(lines)], stop)
+
+    def __len__(self) -> int:
+        """Number of lines."""
+        return self.start.size
+
+    @overload
+    def __getitem__(self, row: int) -> bytes: ...
+    @overload
+    def __getitem__(self, row: slice) -> Lines: ...
+    def __getitem__(self, row: int | slice) -> bytes | Lines:
+        """Return one line, or some."""
+        if isinstance(row, slice):
+            return Lines(self.content, self.start[row], self.stop[row])
+        return self.content[self.start[row] : self.stop[row]]
+
+    def take(self, rows: NDArray[np.int64]) -> Lines:
+        """Keep some rows."""
+        return Lines(self.content, self.start[rows], self.stop[rows])
+
+
 @dataclass(frozen=True, slots=True)
 class EventBatch:
     """n accepted events in arrival order; every column has length n.
@@ -112,7 +156,8 @@ class EventBatch:
     verdict: Coded
     event_ids: Sequence[str]
     user_ids: Sequence[str]
-    raw: list[bytes]
+    customer_ids: Sequence[str]
+    raw: Sequence[bytes]
     source: str
     line_numbers: NDArray[np.int64]
 
@@ -129,7 +174,7 @@ class EventBatch:
                 kept[name] = Coded(column.codes[rows], column.values)
             elif isinstance(column, np.ndarray):
                 kept[name] = column[rows]
-            elif isinstance(column, Texts):
+            elif isinstance(column, Texts | Lines):
                 kept[name] = column.take(rows)
             elif isinstance(column, list):
                 kept[name] = [column[row] for row in rows.tolist()]

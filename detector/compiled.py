@@ -5,10 +5,12 @@ from __future__ import annotations
 import hashlib
 import os
 from collections.abc import Callable
+from contextlib import AbstractContextManager, nullcontext
 from pathlib import Path
 from typing import Any, TypeVar, cast
 
 import numba
+import numpy as np
 from llvmlite import ir  # type: ignore[import-untyped]  # what numba compiles with
 from numba.core import cgutils, types
 from numba.extending import intrinsic, overload
@@ -46,6 +48,14 @@ def _can_be_kept(folder: Path) -> bool:
 CACHE = Path(os.environ.get("NUMBA_CACHE_DIR") or _cache_folder())
 IS_KEPT = _can_be_kept(CACHE)
 numba.config.CACHE_DIR = str(CACHE)  # type: ignore[attr-defined]
+
+
+def wrapping() -> AbstractContextManager[object]:
+    """Let whole numbers wrap round without a warning: uncompiled, numpy would give one.
+
+    Compiled code never warns, and asking numpy not to costs more than a small batch.
+    """
+    return np.errstate(over="ignore") if numba.config.DISABLE_JIT else nullcontext()  # type: ignore[attr-defined]
 
 
 def kernel(function: _F) -> _F:

@@ -9,13 +9,14 @@ from typing import Any
 import numpy as np
 import orjson
 
-from detector.columns import EventBatch, Reject
+from detector.columns import EventBatch, Lines, Reject
 from detector.decode_columns import IdTexts, Table, coded, in_line_order
 from detector.decode_fields import column_of
 from detector.decode_json import load_line
 from detector.decode_plain import decode_plain, is_plain_mapping
 from detector.events import COUNT, FIELDS, ID, TIME
 from detector.mapping import Mapping
+from detector.state.layout import I64
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,22 +71,59 @@ def decode(
     >>> len(batch), rejects[0].reason, rejects[0].where
     (1, 'not_json', 's:2')
     """
-    if loose or not is_plain_mapping(mapping):
+    if loose:
         numbered = list(enumerate(lines, first_line))
-        return decode_carefully(numbered, mapping, bounds, source, loose=loose)
+        return decode_carefully(numbered, mapping, bounds, source, loose=True)
+    numbers = np.arange(first_line, first_line + len(lines), dtype=np.int64)
+    found = decode_spans(Lines.of(lines), numbers, mapping, bounds, source)
+    return found.batch, found.rejects
+
+
+@dataclass(frozen=True, slots=True)
+class Decoded:
+    """Accepted events and rejects, in order; ``n_refused`` rows the scanner left to orjson."""
+
+    batch: EventBatch
+    rejects: list[Reject]
+    n_refused: int
+
+
+def decode_spans(
+    lines: Lines,
+    numbers: I64,
+    mapping: Mapping,
+    bounds: Bounds,
+    source: str,
+    *,
+    scanner: bool = True,
+) -> Decoded:
+    """Decode lines that lie in one run of bytes; they may have gaps between them.
+
+    Args:
+        lines: n lines of one JSON object each.
+        numbers: (n,) their numbers in the source, growing.
+        mapping: how the source's fields become canonical ones.
+        bounds: earliest and latest time, longest line.
+        source: name of the input, for ``Reject.where``.
+        scanner: False hands every line to orjson; the result is the same.
+    """
+    if not scanner or not is_plain_mapping(mapping):
+        numbered = list(zip(numbers.tolist(), lines, strict=True))
+        return Decoded(*decode_carefully(numbered, mapping, bounds, source, loose=False), 0)
     plain = decode_plain(
         lines,
         mapping,
         time_bounds_ns=(bounds.not_before_ns, bounds.not_after_ns),
         max_line_bytes=bounds.max_line_bytes,
-        first_line=first_line,
+        numbers=numbers,
     )
     if not plain.left_over.size:
-        return plain.table.batch(list(lines), source, plain.rows + first_line), []
-    numbered = [(first_line + row, lines[row]) for row in plain.left_over.tolist()]
+        return Decoded(plain.table.batch(lines, source, numbers), [], 0)
+    left_over = plain.left_over
+    numbered = list(zip(numbers[left_over].tolist(), lines.take(left_over), strict=True))
     odd, rejects = decode_carefully(numbered, mapping, bounds, source, loose=False)
-    raw = [lines[row] for row in plain.rows.tolist()]
-    return in_line_order(plain.table.batch(raw, source, plain.rows + first_line), odd), rejects
+    even = plain.table.batch(lines.take(plain.rows), source, numbers[plain.rows])
+    return Decoded(in_line_order(even, odd) if len(odd) else even, rejects, len(numbered))
 
 
 def decode_carefully(

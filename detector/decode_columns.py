@@ -10,6 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from detector.columns import Coded, EventBatch, Texts
+from detector.compiled import wrapping
 from detector.decode_values import hash_after, hash_spans
 from detector.events import CHOICE, FIELDS, NOTE
 from detector.events import TEXT as TEXT_FIELD
@@ -89,7 +90,7 @@ class IdSpans:
     def hashes(self) -> I64:
         """Return (n,) keys."""
         out = np.empty(self.start.size, dtype=np.int64)
-        with np.errstate(over="ignore"):
+        with wrapping():
             hash_spans(self.source, self.start, self.stop, out)
         return out
 
@@ -98,7 +99,7 @@ class IdSpans:
         prefixes = [running_hash(name + _BETWEEN) for name in (*first.values, "")]
         out = np.empty(self.start.size, dtype=np.int64)
         before = np.array(prefixes, dtype=np.uint64)
-        with np.errstate(over="ignore"):
+        with wrapping():
             hash_after(self.source, self.start, self.stop, before, first.codes, out)
         return out
 
@@ -129,7 +130,7 @@ class Table:
             {name: numbers[rows] for name, numbers in self.numbers.items()},
         )
 
-    def batch(self, raw: list[bytes], source: str, line_numbers: I64) -> EventBatch:
+    def batch(self, raw: Sequence[bytes], source: str, line_numbers: I64) -> EventBatch:
         """Put the columns together; dictionary-coded fields keep their names."""
         event_id, user_id, customer_id = (
             self.ids[name] for name in ("event_id", "user_id", "customer_id")
@@ -144,6 +145,7 @@ class Table:
             valid_until_ns=self.numbers["valid_until"],
             event_ids=event_id.texts(),
             user_ids=user_id.texts(),
+            customer_ids=customer_id.texts(),
             raw=raw,
             source=source,
             line_numbers=line_numbers,

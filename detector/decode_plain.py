@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from detector.columns import Coded
+from detector.columns import Coded, Lines
+from detector.compiled import wrapping
 from detector.decode_columns import CODED, Ids, IdSpans, IdTexts, Table
 from detector.decode_fields import all_fine, checked_text, translated
 from detector.decode_scan import Scan, scan
@@ -66,12 +66,12 @@ def _is_plain(name: str, rule: Rule) -> bool:
 
 
 def decode_plain(
-    lines: Sequence[bytes],
+    lines: Lines,
     mapping: Mapping,
     *,
     time_bounds_ns: tuple[int, int],
     max_line_bytes: int,
-    first_line: int,
+    numbers: I64,
 ) -> Plain:
     """Decode the lines whose every value is as it usually is.
 
@@ -91,7 +91,7 @@ def decode_plain(
             bounds_ns = time_bounds_ns if name in REQUIRED else None
             table.numbers[name] = _times(fields, plain, bounds_ns)
         elif kind == ID:
-            table.ids[name] = _ids(name, rule, fields, plain, first_line)
+            table.ids[name] = _ids(name, rule, fields, plain, numbers)
         else:
             table.coded[name] = _coded(name, rule, fields, plain)
     rows, left_over = np.flatnonzero(plain), np.flatnonzero(plain == 0)
@@ -140,9 +140,9 @@ def _times(fields: list[_Field], plain: U8, bounds_ns: tuple[int, int] | None) -
     return out
 
 
-def _ids(name: str, rule: Rule, fields: list[_Field], plain: U8, first_line: int) -> Ids:
+def _ids(name: str, rule: Rule, fields: list[_Field], plain: U8, numbers: I64) -> Ids:
     if rule.line_number:
-        return IdTexts([str(number) for number in range(first_line, first_line + plain.size)])
+        return IdTexts([str(number) for number in numbers.tolist()])
     if not fields:
         return IdTexts([""] * plain.size)
     field = fields[0]
@@ -186,7 +186,7 @@ def _distinct(field: _Field) -> tuple[NDArray[np.int32], list[Any]]:
     n = field.start.size
     table = np.full(2 << n.bit_length(), -1, dtype=np.int32)
     first_row, codes = np.empty(n, dtype=np.int64), np.empty(n, dtype=np.int32)
-    with np.errstate(over="ignore"):
+    with wrapping():
         n_values = code_spans(
             field.text, field.start, field.stop, field.kind, table, first_row, codes
         )

@@ -13,6 +13,7 @@ from typing import NamedTuple
 
 import numpy as np
 
+from detector.columns import Lines
 from detector.compiled import kernel
 from detector.decode_tokens import (
     ABSENT,
@@ -81,30 +82,30 @@ class Scan:
     column: MappingType[Pointer, int]
 
 
-def scan(lines: Sequence[bytes], pointers: Sequence[Pointer], max_line_bytes: int) -> Scan:
+def scan(lines: Lines, pointers: Sequence[Pointer], max_line_bytes: int) -> Scan:
     """Find the values that pointers lead to.
 
     Args:
-        lines: n lines without line feed.
+        lines: n lines without line feed; what lies between them is not looked at.
         pointers: distinct, none of them empty.
         max_line_bytes: longer lines are left over.
 
-    >>> found = scan([b'{"a":{"b":"x"},"c":7}', b"?"], [("a", "b"), ("c",)], 100)
+    >>> lines = Lines.of([b'{"a":{"b":"x"},"c":7}', b"?"])
+    >>> found = scan(lines, [("a", "b"), ("c",)], 100)
     >>> found.spans.start[0].tolist(), found.spans.kind[0].tolist(), found.spans.plain.tolist()
     ([11, 19], [2, 4], [1, 0])
     """
     n, n_fields = len(lines), len(pointers)
-    ends = np.cumsum(np.fromiter(map(len, lines), dtype=np.int64, count=n))
-    content = b"".join(lines)
-    text = np.frombuffer(content, dtype=np.uint8)
     spans = Spans(
         start=np.zeros((n, n_fields), dtype=np.int64),
         stop=np.zeros((n, n_fields), dtype=np.int64),
         kind=np.zeros((n, n_fields), dtype=np.uint8),
         plain=np.zeros(n, dtype=np.uint8),
     )
-    scan_lines(text, ends, keys_of(pointers), _memory(), spans, max_line_bytes)
-    return Scan(content, text, spans, {pointer: column for column, pointer in enumerate(pointers)})
+    keys = keys_of(pointers)
+    scan_lines(lines.text, lines.start, lines.stop, keys, _memory(), spans, max_line_bytes)
+    column = {pointer: column for column, pointer in enumerate(pointers)}
+    return Scan(lines.content, lines.text, spans, column)
 
 
 def keys_of(pointers: Sequence[Pointer]) -> Keys:
@@ -297,15 +298,20 @@ def scan_line(
 
 @kernel
 def scan_lines(
-    text: U8, ends: I64, keys: Keys, memory: _Memory, spans: Spans, max_line_bytes: int
+    text: U8,
+    starts: I64,
+    stops: I64,
+    keys: Keys,
+    memory: _Memory,
+    spans: Spans,
+    max_line_bytes: int,
 ) -> None:
     """Scan line after line; a plain line is the template of the next."""
-    start, this = 0, 0
-    for row in range(ends.size):
-        stop = ends[row]
+    this = 0
+    for row in range(starts.size):
+        start, stop = starts[row], stops[row]
         if stop - start <= max_line_bytes and scan_line(
             text, start, stop, keys, memory, this, spans, row
         ):
             spans.plain[row] = 1
             this = 1 - this
-        start = stop

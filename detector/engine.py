@@ -14,9 +14,10 @@ from detector.columns import EventBatch, Reject
 from detector.errors import SnapshotError
 from detector.plan import Plan
 from detector.scoring.model import APPROVES_NOTHING, JUMP, TOO_LATE, Out
-from detector.scoring.output import ClosedDays, empty_out, raise_alerts
+from detector.scoring.output import ClosedDays, KeptRows, empty_out, raise_alerts
 from detector.scoring.row import score_rows
 from detector.scoring.rows import rows_of
+from detector.scoring.slow_drip import SLOW_DRIP
 from detector.state.layout import (
     APPROVAL_LIMIT,
     APPROVALS,
@@ -60,11 +61,12 @@ _REJECTED = {
 
 @dataclass(slots=True)
 class State:
-    """All that is remembered between batches."""
+    """All that is remembered between batches; only detectors that are ``watched`` remember."""
 
     tables: Tables
     episodes: Episodes
     branch_names: dict[int, str]
+    watched: tuple[str, ...]
 
     def arrays(self) -> dict[str, NDArray[np.generic]]:
         """Return the numeric state, for a snapshot."""
@@ -73,7 +75,11 @@ class State:
     def meta(self) -> dict[str, object]:
         """Return the rest of the state as JSON values."""
         names = {str(key): name for key, name in sorted(self.branch_names.items())}
-        return {"branch_names": names, "episodes": self.episodes.to_json().decode()}
+        return {
+            "branch_names": names,
+            "episodes": self.episodes.to_json().decode(),
+            "detectors": list(self.watched),
+        }
 
 
 @dataclass(frozen=True, slots=True)
@@ -82,7 +88,7 @@ class Step:
 
     ``scores`` is (n,) float64: the actor's score of the day after each event, NaN where an
     event was not scored. ``counts`` are totals of this batch. ``closed`` are the days that
-    closed, kept only on demand.
+    closed, ``kept`` what stood in the state after each row; both only on demand.
     """
 
     state: State
@@ -91,11 +97,13 @@ class Step:
     rejects: list[Reject]
     counts: dict[str, int]
     closed: ClosedDays
+    kept: KeptRows
 
 
 def new_state(plan: Plan) -> State:
     """Return the state before the first event."""
-    return State(empty_tables(), Episodes(plan.policy.alerts.sample_events), {})
+    tables = empty_tables(has_drip=bool(plan.limits.watched[SLOW_DRIP]))
+    return State(tables, Episodes(plan.policy.alerts.sample_events), {}, plan.watched)
 
 
 def restore_state(
@@ -107,11 +115,19 @@ def restore_state(
         SnapshotError: a part is missing, foreign, or cannot be used under this plan.
     """
     state = new_state(plan)
-    state.tables = tables_from(arrays)
+    _check_watched(_part(meta, "detectors"), plan)
+    state.tables = tables_from(arrays, state.tables)
     _check_places(state.tables, plan)
     state.episodes.restore(_part(meta, "episodes"))
     state.branch_names = _names_from(_part(meta, "branch_names"))
     return state
+
+
+def _check_watched(held: object, plan: Plan) -> None:
+    """Refuse what other detectors have learned: those switched on meanwhile would know nothing."""
+    if held != list(plan.watched):
+        what, hint = "was made with other detectors on", "Use that policy, or an empty store"
+        raise SnapshotError(what, where="detectors", hint=hint)
 
 
 def _check_places(tables: Tables, plan: Plan) -> None:
@@ -155,9 +171,13 @@ def step(state: State, batch: EventBatch, plan: Plan) -> Step:
     row in arrival order goes through four verbs (``scoring/row.py``): the days that are
     over are *learned*; then *extract*, *score*, *decide*. Where a batch ends has no
     meaning.
+
+    Raises:
+        SnapshotError: the state was made under a plan with other detectors on.
     """
+    _check_watched(list(state.watched), plan)
     rows = rows_of(batch, plan)
-    out = empty_out(len(batch), keep_ledger=plan.keep_ledger)
+    out = empty_out(len(batch), keep_ledger=plan.keep_ledger, keep_rows=plan.keep_rows)
     before = state.tables.counts.copy()
     with np.errstate(all="ignore"):
         first = score_rows(state.tables, rows, 0, plan.model, plan.clock, plan.limits, out)
@@ -172,6 +192,7 @@ def step(state: State, batch: EventBatch, plan: Plan) -> Step:
         rejects=_rejects(batch, out),
         counts=_counts(state.tables.counts - before, state.tables),
         closed=ClosedDays.of(out),
+        kept=KeptRows.of(out),
     )
 
 

@@ -12,7 +12,7 @@ class LocatedError(DetectorError):
 
     def __init__(self, message: str, *, where: str, hint: str) -> None:
         super().__init__(f"{where}: {message}. {hint}")
-        self.where = where
+        self.message, self.where, self.hint = message, where, hint
 
 
 class OptionError(LocatedError):
@@ -21,6 +21,10 @@ class OptionError(LocatedError):
 
 class MappingError(LocatedError):
     """A mapping file is wrong. Raised at start-up, never while decoding."""
+
+
+class PipelineError(LocatedError):
+    """A pipeline file is wrong. Raised at start-up."""
 
 
 class PolicyError(LocatedError):

@@ -53,7 +53,7 @@ REASONS: Final = (
     "empty_line", "line_too_long", "not_utf8", "not_json", "too_deep", "not_an_object",
     "duplicate_key", "missing_field", "wrong_type", "empty_value", "text_too_long",
     "bad_characters", "unknown_value", "unknown_time_format", "time_out_of_bounds",
-    "negative_count", "count_too_large", "too_late", "time_jump", "approves_nothing",
+    "negative_count", "count_too_large", "too_late", "time_jump", "approves_nothing", "tombstone",
 )  # fmt: skip
 """Every reason code a reject can carry."""
 

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 import numpy as np
 from numpy.typing import NDArray
 
-from detector.compiled import kernel
+from detector.compiled import kernel, wrapping
 
 _PRIME = np.uint64(0x100000001B3)
 BASIS = np.uint64(0xCBF29CE484222325)
@@ -74,7 +74,7 @@ def hash_strings(texts: Sequence[str]) -> NDArray[np.int64]:
     """
     buffer, ends = ragged(texts)
     out = np.zeros(len(texts), dtype=np.int64)
-    with np.errstate(over="ignore"):
+    with wrapping():
         _hash_ragged(buffer, ends, out)
     return out
 
@@ -136,7 +136,18 @@ def mix(left: NDArray[np.int64], right: NDArray[np.int64] | np.int64) -> NDArray
     >>> bool(mix(np.array([a]), np.array([b])) == mix(np.array([b]), np.array([a])))
     False
     """
-    h = left.astype(np.uint64) * _PRIME + right.astype(np.uint64)
-    h = (h ^ (h >> _SHIFT)) * _MIX_1
-    h = (h ^ (h >> _SHIFT)) * _MIX_2
-    return ((h ^ (h >> _SHIFT)) >> _ONE).astype(np.int64)
+    is_whole = isinstance(right, np.ndarray) and right.size == left.size
+    every = np.asarray(right) if is_whole else np.full(left.size, right)
+    out = np.empty(left.size, dtype=np.int64)
+    with wrapping():
+        _mix(left, every, out)
+    return out
+
+
+@kernel
+def _mix(left: NDArray[np.int64], right: NDArray[np.int64], out: NDArray[np.int64]) -> None:
+    for row in range(left.size):
+        h = np.uint64(left[row]) * _PRIME + np.uint64(right[row])
+        h = (h ^ (h >> _SHIFT)) * _MIX_1
+        h = (h ^ (h >> _SHIFT)) * _MIX_2
+        out[row] = np.int64((h ^ (h >> _SHIFT)) >> _ONE)

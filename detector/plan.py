@@ -14,13 +14,21 @@ from detector.artifact_model import check_model
 from detector.artifacts import Artifact
 from detector.detections import DETECTORS
 from detector.hashing import hash_strings, mix
+from detector.limits import channel_of_counts, limits_of
 from detector.policy import Policy
 from detector.reference import Reference
-from detector.scoring import account, builtin, bulk_read, enumeration, sensitive, under_cap
+from detector.scoring import builtin
 from detector.scoring.builtin import SERVICE_ROLE
 from detector.scoring.model import Limits, Model
 from detector.scoring.reasons import Reasons, is_in, reasons_of
-from detector.state.layout import CHANNEL_DETECTOR, DENIED, I64, N_STATS, SECRET, SENSITIVE
+from detector.state.layout import (
+    CHANNEL_DETECTOR,
+    DENIED,
+    I64,
+    N_STATS,
+    SECRET,
+    SENSITIVE,
+)
 from detector.workhours import ClockTables, Notice, clock_tables
 
 _HOUR_NS = 3_600_000_000_000
@@ -60,6 +68,13 @@ class Plan:
     value_share: NDArray[np.float64]
     notices: tuple[Notice, ...] = ()
     keep_ledger: bool = False
+    keep_rows: bool = False
+
+    @property
+    def watched(self) -> tuple[str, ...]:
+        """Names of the detectors that count and learn, in the order of ``DETECTORS``."""
+        every = zip(DETECTORS, self.limits.watched.tolist(), strict=True)
+        return tuple(name for name, is_watched in every if is_watched)
 
     def value_shares(self, keys: NDArray[np.int64]) -> NDArray[np.float64]:
         """(n,) bank-wide share of each value; unknown ones get the least share."""
@@ -88,7 +103,8 @@ def build_plan(
         emit_from_ns: raise alerts only for events from this UTC time on.
         min_score: lower (or raise) the bar for emitting. What is learned does not change:
             the score from which a day counts as flagged stays the policy's.
-        keep_ledger: report every closed day in ``Step.closed``; used by fitting.
+        keep_ledger: report every closed day in ``Step.closed``, and let detectors that are
+            off learn all the same; used by fitting, whose artifact serves any policy.
 
     Raises:
         ArtifactError: the artifact is no model of this version.
@@ -114,7 +130,7 @@ def build_plan(
         policy=policy,
         model=_model(arrays, manifest, reference, roles, branches, policy),
         clock=clock,
-        limits=_limits(policy, float(threshold), emit_from_ns),
+        limits=limits_of(policy, float(threshold), emit_from_ns, watch_all=keep_ledger),
         roles=roles,
         branches=branches,
         staff=_staff_texts(reference),
@@ -218,34 +234,6 @@ def _model(
     )
 
 
-def _limits(policy: Policy, emit_score: float, emit_from_ns: int | None) -> Limits:
-    detectors = [policy.detectors[name] for name in DETECTORS]
-    return Limits(
-        lateness_ns=policy.alerts.lateness_ns,
-        keep_ns=policy.alerts.lateness_ns + _HOUR_NS,
-        max_jump_ns=policy.clock.max_jump_ns,
-        emit_from_ns=_EVER_NS if emit_from_ns is None else emit_from_ns,
-        emit_score=emit_score,
-        flag_score=float(policy.alerts.flag_score),
-        known_share=float(policy.alerts.known_share),
-        flagged_weight=float(policy.learning.flagged_day_weight),
-        winsor_sd=float(policy.learning.winsor_sd),
-        mature_days=float(policy.learning.mature_days),
-        out_share=float(policy.out_of_hours_share),
-        growth_score=float(policy.alerts.version_growth_score),
-        growth_share=float(policy.alerts.version_growth_share),
-        max_actors=policy.limits.max_actors,
-        max_tail_rows=policy.limits.max_tail_rows,
-        max_customers=policy.limits.max_customers_per_actor,
-        max_branches=policy.limits.max_branches_per_actor,
-        max_values=policy.limits.max_values_per_actor,
-        max_approvals=policy.limits.max_approvals_per_actor,
-        benign_days=int(policy.learning.benign_days),
-        threshold=np.array([detector.threshold for detector in detectors], dtype=np.float64),
-        enabled=np.array([detector.enabled for detector in detectors], dtype=np.uint8),
-    )
-
-
 def branch_regions(reference: Reference, branches: Mapping[str, int]) -> NDArray[np.int32]:
     """(branches + 1,) number of each branch's region, -1 = unknown."""
     region = np.full(len(branches) + 1, -1, dtype=np.int32)
@@ -324,15 +312,6 @@ def _sorted_periods(keys: I64, periods: list[tuple[date, date]]) -> tuple[I64, D
     order = np.argsort(keys, kind="stable")
     days = days[order] - np.int32(_EPOCH_ORDINAL)
     return keys[order], np.ascontiguousarray(days[:, 0]), np.ascontiguousarray(days[:, 1])
-
-
-def channel_of_counts() -> I64:
-    """(counts,) channel on which each count speaks, or -1."""
-    channel_of = np.full(N_STATS, -1, dtype=np.int64)
-    for detector in (bulk_read, sensitive, under_cap, enumeration, account):
-        for channel, stats in detector.COUNTED.items():
-            channel_of[list(stats)] = channel
-    return channel_of
 
 
 def open_table(keys: I64) -> tuple[I64, NDArray[np.int64]]:

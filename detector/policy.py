@@ -46,6 +46,7 @@ _NUMBER_RANGES: dict[str, tuple[float, float]] = {
     "learning.mature_days": (1, 100),
     "learning.winsor_sd": (1, 100),
     "detectors.*.threshold": (0, 40),
+    "detectors.*.notable": (0, 40),
     "detectors.off_hours.out_of_hours_share": (0.0001, 0.5),
 }
 _DURATION_RANGES_NS = {
@@ -114,7 +115,10 @@ class LearningPolicy:
 
 @dataclass(frozen=True, slots=True)
 class DetectorPolicy:
-    """One detector's threshold and what people need to know about it.
+    """One detector's thresholds and what people need to know about it.
+
+    ``threshold``: surprise from which it counts as fired; ``notable``: what lies below it
+    says nothing in the day's score.
 
     ``texts`` maps title, why, false_positives, known_gaps and runbook to language to text
     (runbook: to a list of steps).
@@ -122,6 +126,7 @@ class DetectorPolicy:
 
     enabled: bool
     threshold: float
+    notable: float
     texts: Mapping[str, Mapping[str, Any]]
 
 
@@ -148,17 +153,31 @@ def load_policy(path: Path | None) -> Policy:
     >>> load_policy(None).alerts.budget_per_day
     5.0
     """
-    default = tomllib.loads(_default_text())
-    if path is None:
-        return _build(default)
-    return _build(_merged(default, _read(path), str(path), ""))
+    return policy_of({} if path is None else read_changes(path), str(path))
+
+
+def policy_of(changes: Mapping[str, Any], where: str = "policy") -> Policy:
+    """Lay tables, as a policy file would hold them, over the default.
+
+    Raises:
+        PolicyError: names table, key, value and what is allowed.
+
+    >>> policy_of({"alerts": {"budget_per_day": 20}}).alerts.budget_per_day
+    20.0
+    """
+    return _build(_merged(tomllib.loads(_default_text()), dict(changes), where, ""))
 
 
 def _default_text() -> str:
     return resources.files("detector").joinpath("policies/default.toml").read_text("utf-8")
 
 
-def _read(path: Path) -> dict[str, Any]:
+def read_changes(path: Path) -> dict[str, Any]:
+    """Read what a policy file states, unchecked.
+
+    Raises:
+        PolicyError: it cannot be read or is not TOML.
+    """
     try:
         if path.stat().st_size > _MAX_POLICY_BYTES:
             raise PolicyError("is too large", where=str(path), hint="Limit: 1 MB")
@@ -203,7 +222,7 @@ def _check(name: str, value: Any, base: Any, where: str) -> None:
         _refuse(name, value, f"Expected {kind}, such as {base!r}", where)
     if is_number:
         low, high = _NUMBER_RANGES[
-            re.sub(r"^detectors\.\w+\.threshold$", "detectors.*.threshold", name)
+            re.sub(r"^detectors\.\w+\.(threshold|notable)$", r"detectors.*.\1", name)
         ]
         if not low <= value <= high:
             _refuse(name, value, f"Allowed: {low:g} to {high:g}", where)
@@ -287,5 +306,6 @@ def _detector(table: dict[str, Any]) -> DetectorPolicy:
     return DetectorPolicy(
         enabled=table["enabled"],
         threshold=float(table["threshold"]),
+        notable=float(table["notable"]),
         texts={name: table[name] for name in _TEXTS},
     )

@@ -5,7 +5,7 @@ from __future__ import annotations
 import io
 import os
 import sys
-from collections.abc import Callable, Generator
+from collections.abc import Callable, Generator, Iterator
 from dataclasses import replace
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -21,6 +21,7 @@ from detector.mapping import load_mapping
 from detector.policy import load_policy
 from detector.reference import load_reference
 from detector.simulate import SimulationConfig, simulate
+from tests.parts.postgresql import Server, server
 
 ROOT = Path(__file__).resolve().parents[1]
 SHARED = Path(os.environ.get("DETECTOR_SHARED_DATA", ROOT.parent / "shared" / "data"))
@@ -80,6 +81,13 @@ def quiet_artifact(tmp_path_factory: pytest.TempPathFactory) -> Artifact:
     policy = replace(policy, alerts=replace(policy.alerts, budget_per_day=1.0))
     arrays, manifest = fit(lambda: iter(batches), policy, load_reference(folder / "reference"))
     return Artifact(arrays, manifest, "quiet")
+
+
+@pytest.fixture(scope="session")
+def postgresql() -> Iterator[Server]:
+    """A server for all tests of the session."""
+    with server() as running:
+        yield running
 
 
 class Done(NamedTuple):

@@ -223,9 +223,9 @@ class Law:
         return self.days / (self.days + min(max(ratio, 1.0), 30.0))
 
     def dispersion(self, mean: float) -> float:
-        """Own dispersion, fifteen days of the peers' added."""
-        weight = 15.0 * mean * mean
-        return (max(self.excess, 0.0) + weight * self.peer_dispersion) / (self.squares + weight)
+        """The peers' dispersion, times how much more the own days differ; fifteen of theirs."""
+        weight = 15.0 * mean * mean * self.peer_dispersion
+        return self.peer_dispersion * (max(self.excess, 0.0) + weight) / (self.squares + weight)
 
     def expected(self, least: float | None = None) -> tuple[float, float]:
         """Mean, at least a tenth of the peers', and dispersion with what is not known yet."""
@@ -241,7 +241,7 @@ class Law:
         self.days = self.days * keep + weight
         self.own += weight / self.days * (count - self.own)
         self.excess = self.excess * keep + weight * ((count - mean) ** 2 - mean)
-        self.squares = self.squares * keep + weight * mean**2
+        self.squares = self.squares * keep + weight * self.peer_dispersion * mean**2
 
 
 def hours_worked(days: list[set[int]]) -> list[float]:
@@ -279,6 +279,8 @@ class Drip:
             return 0.0, 0
         law = replace(law, own=self.lagged, days=self.days)
         mean, _ = law.expected(0.02)
+        if today <= mean:
+            return 0.0, 0
         dispersion = law.dispersion(mean)
         cap = mean + 4.0 * math.sqrt(mean + dispersion * mean * mean) + 1.0
         best = (0.0, 0)
@@ -297,6 +299,7 @@ def combined(
     raw: list[float],
     detector_of: list[int],
     known: list[float],
+    notable: list[float],
     lines: list[tuple[list[float], list[float]]],
 ) -> tuple[float, float]:
     """One score from a day's raw scores: with and without what flagged days have said.
@@ -305,7 +308,8 @@ def combined(
         raw: per channel.
         detector_of: detector of each channel.
         known: what counts as said, per detector.
-        lines: knots per channel, then of the sum.
+        notable: what lies below it says nothing, per detector.
+        lines: knots per channel, then of the score.
     """
     loudest = dict.fromkeys(range(len(known)), (0.0, 0.0))  # calibrated, raw
     for channel, detector in enumerate(detector_of):
@@ -314,6 +318,6 @@ def combined(
             if value > loudest[detector][0]:
                 loudest[detector] = (value, raw[channel])
     said = {detector: min(pair) for detector, pair in loudest.items()}
-    whole = sum(max(value - 1.0, 0.0) for value in said.values())
-    fresh = sum(max(value - known[detector] - 1.0, 0.0) for detector, value in said.items())
-    return calibrated(whole, *lines[-1]), calibrated(fresh, *lines[-1])
+    whole = [max(value - notable[detector], 0.0) for detector, value in said.items()]
+    fresh = [max(v - known[detector] - notable[detector], 0.0) for detector, v in said.items()]
+    return calibrated(math.hypot(*whole), *lines[-1]), calibrated(math.hypot(*fresh), *lines[-1])

@@ -13,7 +13,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from detector.columns import Coded, EventBatch, Reject, Texts
+from detector.columns import Coded, EventBatch, Lines, Reject, Texts
 from detector.decode import decode, decode_carefully
 from detector.decode_plain import decode_plain
 from detector.mapping import Mapping, Rule, load_mapping
@@ -82,7 +82,11 @@ def n_plain(lines: Sequence[bytes], mapping: Mapping) -> int:
     """How many lines need no care."""
     bounds_ns = (BOUNDS.not_before_ns, BOUNDS.not_after_ns)
     return decode_plain(
-        lines, mapping, time_bounds_ns=bounds_ns, max_line_bytes=10**6, first_line=1
+        Lines.of(lines),
+        mapping,
+        time_bounds_ns=bounds_ns,
+        max_line_bytes=10**6,
+        numbers=np.arange(len(lines)),
     ).rows.size
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ast
 import os
+import re
 import subprocess
 import sys
 from pathlib import Path
@@ -15,19 +16,27 @@ from tests.conftest import ROOT
 NOTEBOOKS = sorted((ROOT / "notebooks").glob("*.py"))
 
 
-def test_there_is_a_notebook() -> None:
-    """A moved folder must not turn the tests below into nothing."""
-    assert NOTEBOOKS
+@pytest.fixture(scope="module")
+def scratch(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Where the notebooks find each other's simulated banks."""
+    return tmp_path_factory.mktemp("notebooks")
+
+
+def test_the_notebooks_are_numbered_without_a_gap() -> None:
+    """They are read in an order; a moved folder must not turn the tests below into nothing."""
+    numbers = [int(path.stem.split("_")[0]) for path in NOTEBOOKS]
+
+    assert numbers == list(range(1, len(NOTEBOOKS) + 1))
 
 
 @pytest.mark.parametrize("notebook", NOTEBOOKS, ids=lambda path: path.stem)
-def test_the_notebook_runs(notebook: Path, tmp_path: Path) -> None:
-    """It ends without an error or a warning, prints something, and leaves its folder alone."""
+def test_the_notebook_runs(notebook: Path, scratch: Path) -> None:
+    """No error, no warning, an answer in words, no empty plot, and its folder left alone."""
     before = sorted(notebook.parent.rglob("*"))
-    environment = {**os.environ, "TMPDIR": str(tmp_path), "PYTHONDONTWRITEBYTECODE": "1"}
+    environment = {**os.environ, "TMPDIR": str(scratch), "PYTHONDONTWRITEBYTECODE": "1"}
     done = subprocess.run(
-        [sys.executable, "-W", "error", str(notebook)], cwd=tmp_path, env=environment,
-        capture_output=True, text=True, check=False,
+        [sys.executable, "-W", "error", str(ROOT / "tests" / "notebook.py"), str(notebook)],
+        cwd=scratch, env=environment, capture_output=True, text=True, check=False,
     )  # fmt: skip
 
     assert done.returncode == 0, done.stderr
@@ -36,17 +45,25 @@ def test_the_notebook_runs(notebook: Path, tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("notebook", NOTEBOOKS, ids=lambda path: path.stem)
-def test_the_notebook_asks_a_question_and_defines_little(notebook: Path) -> None:
-    """The title is a question; what is longer than ten lines belongs into the package."""
-    tree = ast.parse(notebook.read_text("utf-8"))
-    title = (ast.get_docstring(tree) or "").splitlines()[0]
+def test_the_notebook_asks_a_question_and_answers_it(notebook: Path) -> None:
+    """The title is a question; the last part is the answer."""
+    text = notebook.read_text("utf-8")
+    title = (ast.get_docstring(ast.parse(text)) or "").splitlines()[0]
+    headings = re.findall(r'^"""## (.*?)"*$', text, re.MULTILINE)
+
+    assert title.startswith("# ")
+    assert title.endswith("?")
+    assert headings[-1] == "The answer"
+
+
+@pytest.mark.parametrize("notebook", NOTEBOOKS, ids=lambda path: path.stem)
+def test_the_notebook_defines_little(notebook: Path) -> None:
+    """What is longer than ten lines belongs into the package."""
     long = [
         node.name
-        for node in ast.walk(tree)
+        for node in ast.walk(ast.parse(notebook.read_text("utf-8")))
         if isinstance(node, ast.FunctionDef | ast.ClassDef)
         and (node.end_lineno or 0) - node.lineno + 1 > 10
     ]
 
-    assert title.startswith("# ")
-    assert title.endswith("?")
     assert not long

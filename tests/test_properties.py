@@ -19,7 +19,6 @@ from detector.customers import Approval, Customers
 from detector.detections import DETECTORS
 from detector.engine import new_state, restore_state, step
 from detector.reference import Branch, Cover, Reference, Staff
-from detector.state.layout import empty_tables
 from detector.state.snapshot import dump, load
 from tests.golden.regenerate import second_act
 from tests.streams import MONDAY, approval, batch_of, event, plan_of, run, verdict
@@ -207,7 +206,7 @@ def test_growing_tables_change_nothing() -> None:
     for user in {item["user_id"] for item in events}:
         alone |= by_user(run([item for item in events if item["user_id"] == user], EVERYTHING)[0])
 
-    assert state.tables.customers.key.size > empty_tables().customers.key.size
+    assert state.tables.customers.key.size > new_state(EVERYTHING).tables.customers.key.size
     assert alone == whole
 
 

@@ -37,6 +37,22 @@ def test_the_commands_of_the_readme_run(tmp_path: Path) -> None:
     assert {"simulate", "fit", "replay", "evaluate", "check"} <= set(ran)
 
 
+def test_the_python_of_the_readme_runs(tmp_path: Path) -> None:
+    """On the bank that the commands above it simulate."""
+    text = (ROOT / "README.md").read_text("utf-8")
+    (block,) = re.findall(r"```python\n(.*?)```", text, flags=re.DOTALL)
+    (bank,) = [command for command in commands() if command.startswith("detector simulate")]
+    subprocess.run(
+        [Path(sys.executable).parent / "detector", *bank.split()[1:]], cwd=tmp_path, check=True
+    )
+    done = subprocess.run(
+        [sys.executable, "-W", "error", "-c", block], cwd=tmp_path, capture_output=True, text=True,
+        check=False,
+    )  # fmt: skip
+
+    assert done.returncode == 0, done.stderr
+
+
 def test_the_readme_names_the_make_targets_that_exist() -> None:
     """`make demo` and `make test` are what a newcomer types first."""
     makefile = (ROOT / "Makefile").read_text("utf-8")

@@ -161,12 +161,14 @@ def test_relative_links_lead_somewhere() -> None:
 def test_every_make_target_in_the_documents_exists() -> None:
     """And `make help` tells all of them."""
     makefile = (ROOT / "Makefile").read_text("utf-8")
-    targets = set(re.findall(r"^([a-z]+):", makefile, re.MULTILINE))
-    told = set(re.findall(r'@echo "make (\w+)', makefile))
+    targets = set(re.findall(r"^([a-z-]+):", makefile, re.MULTILINE))
+    told = set(re.findall(r'@echo "make ([a-z-]+)', makefile))
     named = {
         target
         for path in documents()
-        for target in re.findall(r"(?:^|`|&& )make ([a-z]+)", path.read_text("utf-8"), re.MULTILINE)
+        for target in re.findall(
+            r"(?:^|`|&& )make ([a-z-]+)", path.read_text("utf-8"), re.MULTILINE
+        )
     }
 
     assert named <= targets

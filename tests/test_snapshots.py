@@ -6,6 +6,7 @@ import hashlib
 import json
 import sqlite3
 from contextlib import closing, suppress
+from dataclasses import replace
 from datetime import timedelta
 from pathlib import Path
 from typing import Any
@@ -15,9 +16,12 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from detector.engine import State, new_state, restore_state
+from detector.engine import State, new_state, restore_state, step
 from detector.errors import SnapshotError, StoreError
 from detector.hosts.replay import ReplayOptions, replay
+from detector.plan import build_plan
+from detector.policy import load_policy
+from detector.reference import Reference
 from detector.state.layout import (
     APPROVALS_TOP,
     BEST_BIN,
@@ -42,7 +46,7 @@ from detector.state.layout import (
 )
 from detector.state.snapshot import VERSION, arrays_of, dump, load
 from detector.store import Checkpoint, open_store
-from tests.streams import MONDAY, approval, event, lines_of, plan_of, run
+from tests.streams import MONDAY, approval, batch_of, event, lines_of, plan_of, run
 
 _DIGEST_BYTES = 16
 
@@ -218,7 +222,19 @@ def test_foreign_meta_is_refused(change: dict[str, Any]) -> None:
         restore_state(PLAN, STATE.arrays(), {**STATE.meta(), **change})
 
 
-@pytest.mark.parametrize("name", ["episodes", "branch_names"])
+def test_a_state_is_not_gone_on_with_under_other_detectors() -> None:
+    """What was off has learned nothing: its silence would look like a quiet history."""
+    policy = load_policy(None)
+    quiet = replace(policy.detectors["slow_drip"], enabled=False)
+    other = replace(policy, detectors={**policy.detectors, "slow_drip": quiet})
+    plan = build_plan(other, None, Reference())
+    with pytest.raises(SnapshotError, match="other detectors"):
+        restore_state(plan, STATE.arrays(), STATE.meta())
+    with pytest.raises(SnapshotError, match="other detectors"):
+        step(new_state(PLAN), batch_of([event(1, "u", MONDAY)]), plan)
+
+
+@pytest.mark.parametrize("name", ["episodes", "branch_names", "detectors"])
 def test_missing_meta_is_refused(name: str) -> None:
     """As a missing array is."""
     meta = {key: value for key, value in STATE.meta().items() if key != name}
@@ -287,7 +303,7 @@ def test_an_array_in_another_order_of_memory_is_taken_or_refused() -> None:
         ("actors.ints", CHUNK_CLASS, 16), ("actors.ints", TAIL_END, 5_000),
         ("actors.ints", OPEN_1H, -1), ("actors.ints", ROLE, 10**6), ("actors.ints", HOME, 10**6),
         ("actors.ints", N_DRIP_DAYS, 17), ("actors.ints", N_CLOSED, -1), ("actors.day", KIND, 2),
-        ("actors.day", BEST_STAT, 20), ("actors.day", LOUDEST, N_CHANNELS),
+        ("actors.day", BEST_STAT, 21), ("actors.day", LOUDEST, N_CHANNELS + 1),
         ("actors.day", BEST_BIN, 96),
         ("actors.day", BEST_BRANCH, -1), ("actors.baseline", WEIGHTS, -4),
         ("actors.ints", FIRST_APPROVAL, 10**6), ("actors.ints", FIRST_APPROVAL, 2),
@@ -354,7 +370,7 @@ def test_a_table_smaller_than_a_new_one_is_refused() -> None:
     for part in ("customers", "branches", "values", "approvals"):
         small = {name: array for name, array in blank.items() if name.startswith(part)}
         with pytest.raises(SnapshotError, match="too small"):
-            restore_state(PLAN, {**new_state(PLAN).arrays(), **small}, {})
+            restore_state(PLAN, {**new_state(PLAN).arrays(), **small}, STATE.meta())
 
 
 def test_any_cell_of_any_array_may_be_wild() -> None:

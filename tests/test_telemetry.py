@@ -198,6 +198,11 @@ def test_ready_means_every_named_check(telemetry: Telemetry) -> None:
 
     assert answer.status_code == 503
     problems = {"store": "postgresql://***@db/x refused ***"}
+    good = {
+        name: samples(telemetry)["detector_check_good", frozenset({("check", name)})]
+        for name in ("kafka", "store")
+    }
+    assert good == {"kafka": 1, "store": 0}
     assert answer.json() == {"ready": False, "problems": problems}
     telemetry.health.good("store")
     assert get(telemetry, "/readyz").status_code == 200

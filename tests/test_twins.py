@@ -218,11 +218,15 @@ def test_uses_fade_with_closed_days_and_those_of_flagged_days_count_less(
 
 def law_of(baseline: s.F32, stat: int, kind: int = 0) -> naive.Law:
     """The twin's figures for one count, from the arrays."""
+    level = 1.0
+    if kind == 1:
+        work = law_of(baseline, stat)
+        level = max(1.0 + work.trust * (work.own / work.prior - 1.0), 0.1)
     return naive.Law(
         own=float(baseline[s.MEANS + kind * s.N_STATS + stat]),
         days=float(baseline[s.WEIGHTS + kind]),
-        prior=float(MODEL.mean[0, kind, stat]),
-        peer_dispersion=float(MODEL.dispersion[0, stat]),
+        prior=level * float(MODEL.mean[0, kind, stat]),
+        peer_dispersion=float(MODEL.dispersion[0, kind, stat]),
         spread=float(MODEL.spread[0, stat]),
         excess=float(baseline[s.EXCESS + stat]),
         squares=float(baseline[s.SQUARES + stat]),
@@ -230,17 +234,26 @@ def law_of(baseline: s.F32, stat: int, kind: int = 0) -> naive.Law:
 
 
 @pytest.mark.uncompiled
-@given(st.integers(0, s.N_STATS - 1), small, small, st.floats(-500.0, 500.0), small)
+@given(
+    st.integers(0, s.N_STATS - 1), st.integers(0, 1),
+    st.tuples(small, small), st.tuples(small, small), st.floats(-500.0, 500.0), small,
+)  # fmt: skip
 def test_what_is_expected_of_a_count_equals_its_definition(
-    stat: int, own: float, days: float, excess: float, squares: float
+    stat: int,
+    kind: int,
+    own: tuple[float, float],
+    days: tuple[float, float],
+    excess: float,
+    squares: float,
 ) -> None:
-    """Credibility of the mean, shrunk dispersion; no history at all included."""
+    """Credibility of the mean, shrunk dispersion; rest days lean on the own working days."""
     _, baseline = blank_actor()
-    baseline[s.MEANS + stat], baseline[s.WEIGHTS] = own, days
+    for k in range(2):
+        baseline[s.MEANS + k * s.N_STATS + stat], baseline[s.WEIGHTS + k] = own[k], days[k]
     baseline[s.EXCESS + stat], baseline[s.SQUARES + stat] = excess, squares
 
-    assert expected_count(baseline, MODEL, 0, 0, stat) == pytest.approx(
-        law_of(baseline, stat).expected(), rel=1e-9
+    assert expected_count(baseline, MODEL, 0, kind, stat) == pytest.approx(
+        law_of(baseline, stat, kind).expected(), rel=1e-9
     )
 
 
@@ -256,7 +269,7 @@ def test_a_closed_day_teaches_as_it_is_defined(stat: int, days: list[tuple[int, 
     for count, weight in days:
         day, _ = blank_day()
         day[s.COUNTS + stat] = count
-        learn_counts(day, baseline, MODEL, 0, weight, keep, 3.0, True)
+        learn_counts(day, baseline, MODEL, 0, weight, keep, LIMITS, True)
         twin.learn(float(count), weight, keep, 3.0)
     got = law_of(baseline, stat)
 
@@ -283,18 +296,19 @@ def test_hours_are_learned_as_they_are_defined(days: list[set[int]]) -> None:
 
 
 @pytest.mark.uncompiled
-@given(small, small, st.integers(0, 300), st.integers(0, 300))
+@given(small, small, small, st.integers(0, 300), st.integers(0, 300))
 def test_a_day_is_as_busy_as_its_other_customers(
-    own: float, days: float, n_customers: int, n_special: int
+    own: float, own_special: float, days: float, n_customers: int, n_special: int
 ) -> None:
-    """Customers that are not special, over what is usual; never below one."""
+    """Customers that are not special, over how many of those are usual; never below one."""
     (day, _), (_, baseline) = blank_day(), blank_actor()
     baseline[s.MEANS + CUSTOMERS], baseline[s.WEIGHTS] = own, days
-    day[s.COUNTS + CUSTOMERS] = n_customers
-    mean, _ = law_of(baseline, CUSTOMERS).expected()
-    expected = max((n_customers - n_special) / max(mean, 1.0), 1.0)
+    baseline[s.MEANS + s.SECRET] = own_special
+    day[s.COUNTS + CUSTOMERS], day[s.COUNTS + s.SECRET] = n_customers, n_special
+    usual, special = (law_of(baseline, stat).expected()[0] for stat in (CUSTOMERS, s.SECRET))
+    expected = max((n_customers - n_special) / max(usual - special, 0.1 * usual, 1.0), 1.0)
 
-    assert busy_factor(day, baseline, MODEL, 0, n_special) == pytest.approx(expected, rel=1e-9)
+    assert busy_factor(day, baseline, MODEL, 0, s.SECRET) == pytest.approx(expected, rel=1e-9)
 
 
 @pytest.mark.uncompiled
@@ -358,8 +372,10 @@ def test_one_score_from_many_equals_its_definition(
     heard = [
         0.0 if one_is_off and s.CHANNEL_DETECTOR[c] == 0 else raw[c] for c in range(s.N_CHANNELS)
     ]
-    old = [0.4 * float(np.float32(value)) for value in known]
-    whole, fresh = naive.combined(heard, list(s.CHANNEL_DETECTOR), old, lines)
+    old = [LIMITS.known_share * float(np.float32(value)) for value in known]
+    whole, fresh = naive.combined(
+        heard, list(s.CHANNEL_DETECTOR), old, LIMITS.notable.tolist(), lines
+    )
 
     assert surprise[s.WHOLE] == pytest.approx(whole, rel=1e-9, abs=1e-9)
     assert surprise[s.SCORE] == pytest.approx(fresh, rel=1e-9, abs=1e-9)
@@ -387,7 +403,7 @@ def test_old_news_ranks_lower_and_news_does_not() -> None:
     """The same bulk read on the next day scores less; the policy can switch that off."""
     policy = load_policy(None)
     scores: list[tuple[float, float]] = []
-    for share in (0.0, 0.4):
+    for share in (0.0, 0.6):
         alerts = replace(policy.alerts, known_share=share)
         plan = build_plan(replace(policy, alerts=alerts), None, Reference())
         events = [

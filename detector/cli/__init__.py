@@ -1,5 +1,6 @@
-"""The `detector` command."""
+"""The `detector` command; each module beside ``main`` adds its commands to it."""
 
+from detector.cli import models
 from detector.cli.main import main
 
-__all__ = ["main"]
+__all__ = ["main", "models"]

@@ -12,17 +12,28 @@ from pathlib import Path
 import click
 
 from detector import __version__
+from detector.cli.doctor_command import doctor
+from detector.cli.live import dead_letters, route, run
+from detector.cli.store_commands import store as store_commands
 from detector.errors import (
     ArtifactError,
     DetectorError,
     MappingError,
     OptionError,
+    PipelineError,
     PolicyError,
     ReferenceDataError,
 )
 
 FAILED, WRONG_USAGE, FINDINGS = 1, 2, 3
-_CONFIGURATION_ERRORS = (ArtifactError, MappingError, OptionError, PolicyError, ReferenceDataError)
+_CONFIGURATION_ERRORS = (
+    ArtifactError,
+    MappingError,
+    OptionError,
+    PipelineError,
+    PolicyError,
+    ReferenceDataError,
+)
 _FILE = click.Path(path_type=Path)
 _JSON = click.option("--json", "as_json", is_flag=True, help="Machine output on stdout.")
 _MAPPING = click.option("--mapping", type=_FILE, help="How the source's fields are named (TOML).")
@@ -45,6 +56,10 @@ def _finite(_context: click.Context, _option: click.Parameter, value: float | No
 @click.version_option(__version__, prog_name="detector")
 def cli() -> None:
     """Find staff who look at customer records they have no business with."""
+
+
+for _command in (run, route, dead_letters, doctor, store_commands):
+    cli.add_command(_command)
 
 
 def main() -> None:
@@ -210,7 +225,7 @@ def evaluate(alerts: Path, truth: Path, budget: tuple[int, ...], as_json: bool) 
 @click.argument("files", nargs=-1, required=True, type=_FILE)
 @_JSON
 def check(files: tuple[Path, ...], as_json: bool) -> None:
-    """Validate mappings, policies, artifacts and reference folders."""
+    """Validate pipelines, mappings, policies, artifacts and reference folders."""
     from detector.cli.show import show_findings
     from detector.hosts.check import check_file
 

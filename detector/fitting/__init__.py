@@ -6,7 +6,6 @@ the second, with the priors of the first, how surprised the engine is on ordinar
 
 from __future__ import annotations
 
-import math
 from collections.abc import Callable, Iterable
 from typing import Any
 
@@ -15,9 +14,9 @@ from numpy.typing import NDArray
 
 from detector.artifacts import Artifact
 from detector.columns import EventBatch
-from detector.detections import DETECTORS
 from detector.fitting.branches import fit_branches
-from detector.fitting.calibration import fit_knots, threshold_for
+from detector.fitting.calibration import threshold_for
+from detector.fitting.channels import fit_channels
 from detector.fitting.history import History, run_history
 from detector.fitting.priors import (
     Group,
@@ -29,32 +28,16 @@ from detector.fitting.priors import (
     fit_sizes,
     make_groups,
     out_events,
-    settled_days,
 )
 from detector.plan import Plan, branch_regions, build_plan, builtin_arrays
 from detector.policy import Policy
 from detector.reference import Reference
-from detector.scoring.builtin import N_KNOTS, SERVICE_ROLE
-from detector.scoring.calibration import NOTABLE
-from detector.state.layout import (
-    CHANNEL_DETECTOR,
-    COUNTS,
-    DAY,
-    F64,
-    FOREIGN,
-    I64,
-    N_CHANNELS,
-    N_DETECTORS,
-    NOVELTY_CHANNEL,
-    RAW,
-)
+from detector.scoring.builtin import SERVICE_ROLE
+from detector.state.layout import COUNTS, DAY, F64, FOREIGN, I64
 
 _LEAST_STRATUM_DAYS = 100
-_LEAST_SETTLED_DAYS = 1000
-_LUCK_AT = 1.5  # where the excess of the best of several channels is measured
 _NEVER_NS = 2**62
-# Channels whose scores mean something only after an actor's first two weeks.
-_SETTLING = frozenset({4, 6, NOVELTY_CHANNEL})
+_BUDGETS = (1.0, 2.0, 3.0, 5.0, 10.0, 20.0, 50.0, 100.0)  # thresholds an analyst may ask for
 
 Arrays = dict[str, NDArray[np.generic]]
 
@@ -78,7 +61,7 @@ def fit(
     draft = Artifact(arrays, {**names, "threshold": 0.0}, "draft")
     second = run_history(batches(), _quiet_plan(policy, draft, reference))
     stratum = _stratum_of_lines(second, arrays, names)
-    scores = _calibrate(second, stratum, arrays, policy)
+    scores = fit_channels(second, stratum, arrays, policy)
     n_days = np.unique(second.day[:, DAY]).size
     mature = second.n_before >= policy.learning.mature_days
     budget = policy.alerts.budget_per_day
@@ -90,6 +73,10 @@ def fit(
         "budget_per_day": budget,
         "threshold": threshold,
         "alerts_per_day": round(float((scores[mature] >= threshold).sum()) / n_mature_days, 2),
+        "thresholds": {
+            f"{n:g}": round(threshold_for(scores[mature], day, n), 4)
+            for n in sorted({*_BUDGETS, budget})
+        },
         "policy_digest": policy.digest,
         "learned_from": {
             "events": first.n_events,
@@ -199,75 +186,3 @@ def _stratum_of_lines(history: History, arrays: Arrays, names: dict[str, Any]) -
         for user in np.unique(history.user).tolist()
     }
     return np.array([per_user[user] for user in history.user.tolist()], dtype=np.int64)
-
-
-def _calibrate(history: History, stratum: I64, arrays: Arrays, policy: Policy) -> F64:
-    """Fit all knots in place; return (m,) the final scores of the history."""
-    mature = history.n_before >= policy.learning.mature_days
-    lines = 2 * stratum + mature
-    settled = settled_days(history)
-    typical = settled & mature if int((settled & mature).sum()) >= _LEAST_SETTLED_DAYS else mature
-    knots_raw, knots_surprise = arrays["knots_raw"], arrays["knots_surprise"]
-    surprise = np.zeros((history.user.size, N_CHANNELS))
-    raw = history.surprise[:, RAW : RAW + N_CHANNELS]
-    for channel in range(N_CHANNELS):
-        days = typical if channel in _SETTLING else mature
-        knots = _fit_channel(raw[:, channel], lines, mature, days, knots_raw.shape[0])
-        knots_raw[:, channel], knots_surprise[:, channel] = knots
-        surprise[:, channel] = _calibrated(raw[:, channel], lines, *knots)
-    total = np.zeros(history.user.size)
-    for detector in range(N_DETECTORS):
-        channels = [c for c, d in enumerate(CHANNEL_DETECTOR) if d == detector]
-        luck = _luck(surprise[typical][:, channels].max(axis=1), len(channels))
-        lowered = np.maximum(knots_surprise[:, channels].astype(np.float64) - luck, 0.0)
-        knots_surprise[:, channels] = lowered
-        loudest = np.array(channels)[surprise[:, channels].argmax(axis=1)][:, np.newaxis]
-        value = np.take_along_axis(surprise, loudest, axis=1)[:, 0] - luck
-        said = np.minimum(value, np.take_along_axis(raw, loudest, axis=1)[:, 0])
-        if policy.detectors[DETECTORS[detector]].enabled:
-            total += np.maximum(said - NOTABLE, 0.0)
-    knots = _fit_channel(total, lines, mature, typical, knots_raw.shape[0])
-    knots_raw[:, N_CHANNELS], knots_surprise[:, N_CHANNELS] = knots
-    return _calibrated(total, lines, *knots)
-
-
-def _luck(surprise: F64, n_channels: int) -> float:
-    """Return what the best of several channels has too much, in powers of ten.
-
-    Between 0 (they all say the same) and log10 of their number (each says its own).
-    """
-    share = float((surprise >= _LUCK_AT).mean()) if surprise.size else 0.0
-    return math.log10(min(max(share * 10.0**_LUCK_AT, 1.0), float(n_channels)))
-
-
-def _fit_channel(
-    raw: F64,
-    lines: I64,
-    mature: NDArray[np.bool_],
-    typical: NDArray[np.bool_],
-    n_lines: int,
-) -> tuple[F64, F64]:
-    """Fit one channel in every stratum: (strata, knots) raw scores and surprises.
-
-    Args:
-        raw: (m,) day maxima.
-        lines: (m,) stratum, odd where mature.
-        mature: (m,) actor-days with enough history.
-        typical: (m,) the mature ones that later days will be like.
-        n_lines: twice the number of strata.
-    """
-    grid, surprise = np.zeros((n_lines, N_KNOTS)), np.zeros((n_lines, N_KNOTS))
-    for row in range(n_lines):
-        days = typical if row % 2 else ~mature
-        pool = raw[days] if days.any() else raw
-        grid[row], surprise[row] = fit_knots(pool, raw[(lines == row) & days])
-    return grid, surprise
-
-
-def _calibrated(raw: F64, lines: I64, grid: F64, surprise: F64) -> F64:
-    """(m,) surprises of raw scores, by stratum."""
-    out = np.zeros(raw.size)
-    for row in np.unique(lines).tolist():
-        mine = lines == row
-        out[mine] = np.interp(raw[mine], grid[row], surprise[row])
-    return out

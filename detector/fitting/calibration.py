@@ -12,9 +12,11 @@ from detector.state.layout import F64, I64
 _TAIL_DAYS = 40  # exceedances that shape the tail
 _LEAST_TAIL_SHARE = 0.01
 _MAX_SHAPE = 0.4
-_ALLOWANCE = 1.2  # the next month is not the last one: rare days come so much more often
+_ALLOWANCE = 1.2  # the next month is not the last one: rare days come so much more often …
+_TEMPER = 1.0  # … and the rarer, the more: their causes have not been seen yet
 _EXPONENTIAL = 1e-3  # smaller shapes are the exponential, numerically
-_LEAN_DAYS = 200.0  # a stratum of so many days weighs as much as the whole bank
+_LEAN_DAYS = 200.0  # a stratum of so many days weighs as much as the whole bank …
+_LEAN_RARE = 2.0  # … and one in which the whole bank expects so many such days
 _SURE_DAYS = 6.0
 _BUSY_DAY = 0.75  # quantile of actor-days a day: rest days do not make the budget
 LEAST_THRESHOLD = 0.5  # below it nothing is an anomaly, however large the budget
@@ -64,6 +66,9 @@ def _pareto(excess: F64) -> tuple[float, float]:
 def fit_knots(pool: F64, stratum: F64) -> tuple[F64, F64]:
     """Return (k,) raw scores and (k,) surprises of a stratum, leaning on the whole bank.
 
+    That a rare day has not come in a stratum yet says little: its rate is a gamma-Poisson
+    mean around the whole bank's.
+
     Args:
         pool: (n,) raw day maxima of all strata.
         stratum: (m,) those of this stratum, may be empty.
@@ -74,7 +79,9 @@ def fit_knots(pool: F64, stratum: F64) -> tuple[F64, F64]:
     whole = survival(pool, grid)
     ordered = np.sort(stratum)
     count = ordered.size - np.searchsorted(ordered, grid, side="left")
-    share = (count + _LEAN_DAYS * whole) / (ordered.size + _LEAN_DAYS)
+    lean = np.maximum(_LEAN_DAYS, _LEAN_RARE / whole)
+    share = (count + lean * whole) / (ordered.size + lean)
+    share = share**_TEMPER
     share = _ALLOWANCE * share / (1.0 + (_ALLOWANCE - 1.0) * share)
     surprise = np.maximum.accumulate(-np.log10(np.clip(share, 1e-300, 1.0)))
     surprise[0] = 0.0

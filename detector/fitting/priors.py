@@ -93,7 +93,7 @@ def _enough(history: History, lines: I64) -> bool:
 def fit_counts(
     history: History, groups: list[Group], fallback: dict[str, F64]
 ) -> tuple[F64, F64, F64]:
-    """Fit (g, 2, counts) means, (g, counts) dispersions and spreads.
+    """Fit (g, 2, counts) means and dispersions, (g, counts) spreads.
 
     Args:
         history: all actor-days.
@@ -101,7 +101,7 @@ def fit_counts(
         fallback: built-in ``mean``, ``dispersion``, ``spread`` of people and services.
     """
     n = len(groups)
-    mean, dispersion = np.zeros((n, 2, N_STATS)), np.zeros((n, N_STATS))
+    mean, dispersion = np.zeros((n, 2, N_STATS)), np.zeros((n, 2, N_STATS))
     spread = np.zeros((n, N_STATS))
     counts, kind = counts_of(history.day), history.day[:, KIND]
     settled = settled_days(history)
@@ -119,17 +119,18 @@ def fit_counts(
                 prior *= mean[row, 0] / np.maximum(source["mean"][up, 0], _MEAN_FLOOR)
             share = n_actors / (n_actors + _LEAN_ACTORS)
             mean[row, day_kind] = np.maximum(prior + share * (found - prior), _MEAN_FLOOR)
-        within, between, n_actors = _variances(
-            history.user[group.lines], counts[group.lines], kind[group.lines]
-        )
-        late = group.lines[settled[group.lines]]
-        of_late = _variances(history.user[late], counts[late], kind[late])
-        if of_late[2] > 0.0:
-            within[_NOVELTY], between[_NOVELTY] = of_late[0][_NOVELTY], of_late[1][_NOVELTY]
-        share = n_actors / (n_actors + _LEAN_ACTORS)
-        base, base_spread = source["dispersion"][up], source["spread"][up]
-        dispersion[row] = np.clip(base + share * (within - base), 0.02, 50.0)
-        spread[row] = np.clip(base_spread + share * (between - base_spread), 0.05, 10.0)
+            within, between, n_actors = _variances(history.user[lines], counts[lines])
+            of_late = _variances(history.user[late], counts[late])
+            if of_late[2] > 0.0:
+                within[_NOVELTY], between[_NOVELTY] = of_late[0][_NOVELTY], of_late[1][_NOVELTY]
+            share = n_actors / (n_actors + _LEAN_ACTORS)
+            base = source["dispersion"][up, day_kind].copy()
+            if day_kind == 1:
+                base *= dispersion[row, 0] / source["dispersion"][up, 0]
+            dispersion[row, day_kind] = np.clip(base + share * (within - base), 0.02, 50.0)
+            if day_kind == 0:
+                base = source["spread"][up]
+                spread[row] = np.clip(base + share * (between - base), 0.05, 10.0)
     if int(settled.sum()) < _LEAST_SETTLED_LINES:
         mean[:, :, _NOVELTY] = _BEYOND_SURPRISE
     return mean, dispersion, spread
@@ -154,10 +155,8 @@ def _trimmed_mean(user: I64, counts: F64) -> tuple[F64, float]:
     return kept.mean(axis=0), float(means.shape[0])
 
 
-def _variances(user: I64, counts: F64, kind: I64) -> tuple[F64, F64, float]:
+def _variances(user: I64, counts: F64) -> tuple[F64, F64, float]:
     """Return dispersion within actors, relative variance between them, number of actors."""
-    work = kind == 0
-    user, counts = user[work], counts[work]
     zeros = np.zeros(counts.shape[1])
     if user.size == 0:
         return zeros, zeros, 0.0

@@ -9,6 +9,7 @@ from typing import NamedTuple
 from detector.artifact_model import check_model
 from detector.artifacts import read_artifact
 from detector.errors import DetectorError
+from detector.hosts.live_pipeline import check_pipeline, is_pipeline
 from detector.mapping import load_mapping
 from detector.policy import load_policy
 from detector.reference import load_reference
@@ -33,6 +34,8 @@ def check_file(path: Path) -> Finding:
             notices = load_reference(path).notices
         elif kind == "mapping":
             load_mapping(path)
+        elif kind == "pipeline":
+            check_pipeline(path)
         else:
             load_policy(path)
     except DetectorError as error:
@@ -47,4 +50,6 @@ def _kind(path: Path) -> str:
         content = tomllib.loads(path.read_text("utf-8"))
     except (OSError, ValueError):
         return "policy"
+    if is_pipeline(content):
+        return "pipeline"
     return "mapping" if "fields" in content else "policy"

@@ -11,7 +11,7 @@ from detector.decode import Bounds, decode
 from detector.hosts.inputs import Lines, Position, read_lines
 from detector.mapping import Mapping
 
-_NOT_BEFORE_NS = 946_684_800_000_000_000  # 2000-01-01
+NOT_BEFORE_NS = 946_684_800_000_000_000  # 2000-01-01
 _DAY_NS = 86_400_000_000_000
 
 
@@ -29,6 +29,12 @@ def not_after_now() -> int:
     return time.time_ns() + _DAY_NS
 
 
+def bounds_now(max_line_bytes: int, not_after_ns: int | None = None) -> Bounds:
+    """Return what an event may look like today, or up to ``not_after_ns``."""
+    latest_ns = not_after_now() if not_after_ns is None else not_after_ns
+    return Bounds(NOT_BEFORE_NS, latest_ns, max_line_bytes)
+
+
 def decoded(
     path: str,
     mapping: Mapping,
@@ -43,8 +49,7 @@ def decoded(
     Raises:
         SourceError: the input cannot be read, or is cut; whole lines come first.
     """
-    latest_ns = not_after_now() if not_after_ns is None else not_after_ns
-    bounds = Bounds(_NOT_BEFORE_NS, latest_ns, max_line_bytes)
+    bounds = bounds_now(max_line_bytes, not_after_ns)
     for lines in read_lines(path, start, max_line_bytes):
         batch, rejects = decode(
             lines.lines,

@@ -26,6 +26,15 @@ def since_ns(text: str | None, policy: Path | None, option: str) -> int | None:
     """
     if text is None:
         return None
+    return instant_ns(text, load_policy(policy).clock.default_time_zone, option)
+
+
+def instant_ns(text: str, zone: str, option: str) -> int:
+    """Return the instant of a date (midnight in a zone) or an ISO time.
+
+    Raises:
+        OptionError: neither a date nor a time, or of a year that no event can have.
+    """
     try:
         moment = datetime.fromisoformat(text)
     except ValueError:
@@ -35,5 +44,5 @@ def since_ns(text: str | None, policy: Path | None, option: str) -> int | None:
         what, hint = f"is out of range: {text!r}", f"Years {_YEARS[0]} to {_YEARS[-1]} are known"
         raise OptionError(what, where=option, hint=hint)
     if moment.tzinfo is None:
-        moment = moment.replace(tzinfo=ZoneInfo(load_policy(policy).clock.default_time_zone))
+        moment = moment.replace(tzinfo=ZoneInfo(zone))
     return (moment.astimezone(UTC) - _EPOCH) // timedelta(microseconds=1) * 1_000

@@ -5,7 +5,6 @@ from __future__ import annotations
 from detector.compiled import kernel
 from detector.state.layout import F64
 
-NOTABLE = 1.0  # one day in ten; what lies below says nothing when detectors are combined
 MAX_SURPRISE = 40.0  # beyond it a ranking means nothing
 
 

@@ -1,12 +1,15 @@
-"""From the raw scores of a day to one score: calibrate, add up what is notable, calibrate."""
+"""From the raw scores of a day to one score: calibrate, combine what is notable, calibrate."""
 
 from __future__ import annotations
+
+import math
 
 import numpy as np
 
 from detector.compiled import part
-from detector.scoring.calibration import NOTABLE, calibrate
+from detector.scoring.calibration import calibrate
 from detector.scoring.model import Limits, Model
+from detector.state.days import set_small_number, small_number
 from detector.state.layout import (
     CALIBRATED,
     F32,
@@ -34,16 +37,18 @@ def combine(
     limits: Limits,
     n_closed: int,
 ) -> None:
-    """Calibrate each channel's day maximum, add up what is notable, calibrate the sum.
+    """Calibrate each channel's day maximum, combine what is notable, calibrate the result.
 
     A detector is as surprised as its most surprised channel. Only what a surprise has above
-    ``NOTABLE`` counts: one detector that is sure is not diluted by others that have nothing
-    to say, and several that are half sure add up. None adds more than its own model says:
-    where history made a tail thin, a single detector does not outrank all. What flagged
-    days have said before counts only in part (``remember_flagged``).
+    the policy's ``notable`` counts; its squares are added up. One detector that is sure is
+    hardly diluted by nine that say a little, as a plain sum would, and two that are sure
+    still outrank one. None says more than its own model does: a tail that history made thin
+    does not outrank all. What flagged days have said before counts only in part
+    (``remember_flagged``).
 
     Source:
-        Soft-thresholding Fisher combination, Zhang, Tong, Landers & Wu (2020).
+        Soft thresholds after Zhang, Tong, Landers & Wu (2020); squares, between Fisher's sum
+        and Tippett's best of all, because detectors depend on one another.
     """
     stratum = 2 * model.stratum[group] + (1 if n_closed >= limits.mature_days else 0)
     for channel in range(N_CHANNELS):
@@ -55,15 +60,19 @@ def combine(
             )
             if value > surprise[CALIBRATED + detector]:
                 surprise[CALIBRATED + detector] = value
-                day[LOUDEST + detector] = channel
+                set_small_number(day, LOUDEST, detector, channel)
     whole, fresh = 0.0, 0.0
     for detector in range(N_DETECTORS):
         value = surprise[CALIBRATED + detector]
-        if day[LOUDEST + detector] >= 0:
-            value = min(value, surprise[RAW + day[LOUDEST + detector]])
+        loudest = small_number(day, LOUDEST, detector)
+        if loudest >= 0:
+            value = min(value, surprise[RAW + loudest])
         known = limits.known_share * np.float64(baseline[KNOWN + detector])
-        whole += max(value - NOTABLE, 0.0)
-        fresh += max(value - known - NOTABLE, 0.0)
+        notable = max(value - limits.notable[detector], 0.0)
+        news = max(value - known - limits.notable[detector], 0.0)
+        whole += notable * notable
+        fresh += news * news
+    whole, fresh = math.sqrt(whole), math.sqrt(fresh)
     grid, line = model.knots_raw[stratum, N_CHANNELS], model.knots_surprise[stratum, N_CHANNELS]
     surprise[WHOLE] = max(surprise[WHOLE], calibrate(whole, grid, line))
     surprise[SCORE] = max(surprise[SCORE], calibrate(fresh, grid, line))

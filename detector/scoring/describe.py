@@ -13,7 +13,7 @@ from detector.scoring.off_hours import active_share, quarter_share
 from detector.scoring.repeat_target import reach_rate
 from detector.scoring.slow_drip import day_factor, lagged_mean, sum_dispersion
 from detector.state import layout as s
-from detector.state.days import customers_30d, sum_30d
+from detector.state.days import customers_30d, small_number, sum_30d
 from detector.state.layout import F64, I64, Tables
 from detector.state.tables import find_cell
 from detector.workhours import ClockTables, rest_days_until, utc_offset_s
@@ -101,8 +101,8 @@ def describe_counts(
     """Say, for each detector that counts, which count stands out and what was expected."""
     baseline = tables.actors.baseline[slot]
     for detector in range(s.N_DETECTORS):
-        loudest = day[s.LOUDEST + detector]
-        stat = day[s.BEST_STAT + (loudest if loudest >= 0 else detector)]
+        loudest = small_number(day, s.LOUDEST, detector)
+        stat = small_number(day, s.BEST_STAT, loudest if loudest >= 0 else detector)
         facts[m.F_STAT + detector] = stat
         if stat < 0:
             continue
@@ -111,7 +111,7 @@ def describe_counts(
         at = m.G_MEAN + 4 * detector
         figures[at], figures[at + 1] = mean, dispersion
         figures[at + 2] = model.mean[group, day[s.KIND], stat]
-        figures[at + 3] = model.dispersion[group, stat] + model.spread[group, stat]
+        figures[at + 3] = model.dispersion[group, day[s.KIND], stat] + model.spread[group, stat]
 
 
 @part

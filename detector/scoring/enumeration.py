@@ -11,7 +11,8 @@ from detector.compiled import part
 from detector.state.days import add_count
 from detector.state.layout import I64, LAST_NUMBER, ORDERED, ORDERED_RUN
 
-COUNTED = {5: (ORDERED,)}
+ENUMERATION = 5  # position in ``DETECTORS``
+COUNTED = {ENUMERATION: (ORDERED,)}
 _MAX_STEP = 12  # record numbers with a check digit go up by about ten
 _LEAST_RUN = 3
 

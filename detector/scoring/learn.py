@@ -8,10 +8,10 @@ from detector.compiled import aside, part
 from detector.scoring.combine import remember_flagged
 from detector.scoring.counts import learn_counts
 from detector.scoring.model import Limits, Model, Out
-from detector.scoring.off_hours import learn_hours
-from detector.scoring.repeat_target import learn_repeat
-from detector.scoring.slow_drip import learn_drip
-from detector.scoring.unfamiliar import learn_values
+from detector.scoring.off_hours import OFF_HOURS, learn_hours
+from detector.scoring.repeat_target import REPEAT_TARGET, learn_repeat
+from detector.scoring.slow_drip import SLOW_DRIP, learn_drip
+from detector.scoring.unfamiliar import UNFAMILIAR, learn_values
 from detector.scoring.verdicts import teaching_weight
 from detector.state.days import mark_day
 from detector.state.layout import (
@@ -68,13 +68,17 @@ def learn_day(
     weight = teaching_weight(me, day[DAY], flagged, limits.flagged_weight)
     keep = model.decay[1]
     settled = day[DAY] - me[FIRST_DAY] >= SETTLED_DAYS
-    learn_drip(day, me, actors.recent[slot], baseline, model, group, flagged)
+    watched = limits.watched
+    if watched[SLOW_DRIP]:
+        learn_drip(day, me, actors.recent[slot], baseline, model, group, flagged)
     if weight > 0.0:
-        learn_counts(day, baseline, model, group, weight, keep, limits.winsor_sd, settled)
-        learn_hours(day, actors.hours[slot], baseline, weight)
+        learn_counts(day, baseline, model, group, weight, keep, limits, settled)
+        if watched[OFF_HOURS]:
+            learn_hours(day, actors.hours[slot], baseline, weight)
         learn_away(baseline, day[COUNTS + FOREIGN], weight, keep)
-        learn_values(day, baseline, weight, keep)
-        if settled:
+        if watched[UNFAMILIAR]:
+            learn_values(day, baseline, weight, keep)
+        if settled and watched[REPEAT_TARGET]:
             learn_repeat(day, baseline, weight, keep)
         me[N_CLOSED] += 1
         me[N_CLOSED_REST] += day[KIND]

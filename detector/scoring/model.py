@@ -17,7 +17,7 @@ class Model(NamedTuple):
 
     group_of: I32  # (roles + 1, branches + 1) -> group
     mean: F64  # (groups, 2, counts) expected daily peak of each count
-    dispersion: F64  # (groups, counts) within an actor
+    dispersion: F64  # (groups, 2, counts) within an actor, by day kind
     spread: F64  # (groups, counts) relative variance of the mean between actors
     channel_of: I64  # (counts,) channel each count speaks on, -1 = none
     detector_of: I64  # (channels,)
@@ -75,7 +75,10 @@ class Limits(NamedTuple):
     max_approvals: int
     benign_days: int
     threshold: F64  # (detectors,) from which a detector counts as fired
-    enabled: U8  # (detectors,)
+    notable: F64  # (detectors,) below it a detector says nothing in the score
+    enabled: U8  # (detectors,) 1 if it scores
+    watched: U8  # (detectors,) 1 if it counts and learns: the others cost nothing
+    learned: U8  # (counts,) 1 if what is usual of a count is learned
 
 
 class Rows(NamedTuple):
@@ -116,6 +119,10 @@ class Out(NamedTuple):
     closed_actor: I64  # (m, 4): user, slot, group, closed days before
     closed_day: I64
     closed_surprise: F64
+    kept_actor: I64  # (n or 0, 4): user, group, closed days before, 1 if a raw score rose
+    kept_day: I64  # (n or 0, N_DAY) the day after each row
+    kept_surprise: F64
+    kept_known: F64  # (n or 0, detectors)
 
 
 # Rows.flags

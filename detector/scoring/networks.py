@@ -6,7 +6,7 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from detector.compiled import kernel, part
+from detector.compiled import kernel, part, wrapping
 from detector.hashing import BASIS, finish_hash, hash_bytes, ragged
 from detector.state.layout import I64, U8
 
@@ -24,7 +24,7 @@ def network_keys(addresses: Sequence[str]) -> I64:
     """
     text, ends = ragged(addresses)
     out = np.zeros(len(addresses), dtype=np.int64)
-    with np.errstate(over="ignore"):
+    with wrapping():
         _hash_networks(text, ends, out)
     return out
 

@@ -32,6 +32,7 @@ from detector.state.layout import (
     WEIGHTS,
 )
 
+OFF_HOURS = 1  # position in ``DETECTORS``
 _HALF = N_BINS // 2
 _PRIOR_DAYS = 4.0  # own days after which own hours weigh as much as the peers'
 _PRIOR_REST_DAYS = 2.0  # few: people either work on rest days or they do not
@@ -70,8 +71,7 @@ def _share_no_busier(own_hours: U16, peer_hours: F64, days: float, quarter: int)
     for other in range(N_BINS):
         busy = own * own_hours[other] + peer * peer_hours[other]
         total += busy
-        if busy <= here:
-            quieter += busy
+        quieter += busy if busy <= here else 0.0
     return max(quieter / max(total, 1e-9), _LEAST_SHARE)
 
 

@@ -48,9 +48,30 @@ class ClosedDays:
         return cls(out.closed_actor[:n], out.closed_day[:n], out.closed_surprise[:n])
 
 
-def empty_out(n_rows: int, *, keep_ledger: bool) -> Out:
+@dataclass(frozen=True, slots=True)
+class KeptRows:
+    """What stood in the state after each row; columns are named in ``state/layout.py``.
+
+    ``actor`` is (n, 4): user key, peer group, days closed before, 1 if a raw score rose;
+    ``day`` (n, N_DAY), ``surprise`` (n, N_SURPRISE); ``known`` (n, detectors) what flagged
+    days had said. Empty unless the plan keeps rows; zero where a row was not scored.
+    """
+
+    actor: NDArray[np.int64]
+    day: NDArray[np.int64]
+    surprise: NDArray[np.float64]
+    known: NDArray[np.float64]
+
+    @classmethod
+    def of(cls, out: Out) -> KeptRows:
+        """Take what the loop kept."""
+        return cls(out.kept_actor, out.kept_day, out.kept_surprise, out.kept_known)
+
+
+def empty_out(n_rows: int, *, keep_ledger: bool, keep_rows: bool = False) -> Out:
     """Allocate room for what one batch can give: a row closes at most two days."""
     n_closed = 2 * n_rows if keep_ledger else 0
+    n_kept = n_rows if keep_rows else 0
     return Out(
         window=np.zeros(8, dtype=np.int64),
         scratch=np.empty(CHUNK_ROWS[-1], dtype=np.int64),
@@ -63,6 +84,10 @@ def empty_out(n_rows: int, *, keep_ledger: bool) -> Out:
         closed_actor=np.empty((n_closed, 4), dtype=np.int64),
         closed_day=np.empty((n_closed, N_DAY), dtype=np.int64),
         closed_surprise=np.empty((n_closed, N_SURPRISE), dtype=np.float64),
+        kept_actor=np.zeros((n_kept, 4), dtype=np.int64),
+        kept_day=np.zeros((n_kept, N_DAY), dtype=np.int64),
+        kept_surprise=np.zeros((n_kept, N_SURPRISE), dtype=np.float64),
+        kept_known=np.zeros((n_kept, len(DETECTORS)), dtype=np.float64),
     )
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 from detector.compiled import aside, kernel, part
-from detector.scoring.account import score_account
+from detector.scoring.account import ACCOUNT, score_account
 from detector.scoring.actor import judge_time, slot_of
 from detector.scoring.ahead import look_ahead
 from detector.scoring.approvals import approve
@@ -13,6 +13,7 @@ from detector.scoring.combine import combine
 from detector.scoring.counts import busy_factor, score_counts
 from detector.scoring.describe import describe
 from detector.scoring.extract import extract
+from detector.scoring.kept import keep_row
 from detector.scoring.model import (
     DUPLICATE,
     F_DAY,
@@ -31,8 +32,8 @@ from detector.scoring.model import (
     Out,
     Rows,
 )
-from detector.scoring.off_hours import active_share, score_hours
-from detector.scoring.repeat_target import level_of, score_repeat
+from detector.scoring.off_hours import OFF_HOURS, active_share, score_hours
+from detector.scoring.repeat_target import REPEAT_TARGET, level_of, score_repeat
 from detector.scoring.slow_drip import SLOW_DRIP, score_drip
 from detector.scoring.unfamiliar import score_values
 from detector.scoring.verdicts import note_verdict
@@ -96,9 +97,9 @@ def has_room(tables: Tables) -> bool:
     return bool(
         counts[N_ACTORS] < actors.user.size
         and counts[N_ACTORS] * 10 < actors.table.size * 7
-        and counts[N_PAIRS] * 20 < tables.customers.key.size * 17
-        and counts[N_BRANCHES] * 20 < tables.branches.key.size * 17
-        and (counts[N_VALUE_PAIRS] + N_FIELDS) * 20 < tables.values.key.size * 17
+        and counts[N_PAIRS] * 5 < tables.customers.key.size * 4
+        and counts[N_BRANCHES] * 5 < tables.branches.key.size * 4
+        and (counts[N_VALUE_PAIRS] + N_FIELDS) * 5 < tables.values.key.size * 4
         and counts[ARENA_TOP] + 2 * _LARGEST_CHUNK <= tables.arena.time_ns.size
         and counts[APPROVALS_TOP] < tables.approvals.customer.size
     )
@@ -218,30 +219,28 @@ def score(
     before = 0.0
     for channel in range(N_CHANNELS):
         before += surprise[RAW + channel]
-    if day[EVENTS] == 1:
+    watched = limits.watched
+    if day[EVENTS] == 1 and watched[ACCOUNT]:
         score_account(me, rows.user[row], day, surprise, model)
     new_today = 1 if newness != KNOWN_TODAY else 0
-    active = 1.0
-    if day[KIND] == 1:
-        place = model.branch_clock[max(me[HOME], 0)]
-        n_rest_days = rest_days_until(clock, place, day[DAY] - 1) - me[REST_BASE]
-        active = active_share(me[N_CLOSED_REST], n_rest_days, model.rest_share[group])
-    score_hours(
-        day, surprise, actors.hours[slot], baseline, model, group, quarter, active, new_today,
-        limits.out_share,
-    )  # fmt: skip
+    if watched[OFF_HOURS]:
+        active = active_today(me, day, model, clock, group)
+        score_hours(
+            day, surprise, actors.hours[slot], baseline, model, group, quarter, active, new_today,
+            limits.out_share,
+        )  # fmt: skip
     foreign = day[COUNTS + FOREIGN]
     branch = count_visit(tables, rows, row, slot, day, change, model, limits)
-    if branch >= 0 and limits.enabled[CROSS_BRANCH]:
-        busy = busy_factor(day, baseline, model, group, day[COUNTS + FOREIGN])
+    if branch >= 0 and watched[CROSS_BRANCH]:
+        busy = busy_factor(day, baseline, model, group, FOREIGN)
         score_visit(tables, branch, slot, day, surprise, model, group, busy)
     if day[COUNTS + FOREIGN] > foreign:
         grown |= 1 << FOREIGN
-    score_counts(day, surprise, baseline, model, group, grown)
-    if limits.enabled[SLOW_DRIP]:
+    score_counts(day, surprise, baseline, model, group, grown, limits)
+    if watched[SLOW_DRIP]:
         score_drip(day, surprise, me, actors.recent[slot], baseline, model, group, grown)
     score_values(tables, rows, row, slot, day, surprise, model, limits)
-    if change > 0 and day[DAY] - me[FIRST_DAY] >= SETTLED_DAYS:
+    if watched[REPEAT_TARGET] and change > 0 and day[DAY] - me[FIRST_DAY] >= SETTLED_DAYS:
         level = level_of(tables.customers, cell, day[DAY])
         score_repeat(day, surprise, baseline, model, group, level)
     after = 0.0
@@ -250,6 +249,16 @@ def score(
     if after > before:
         combine(day, surprise, baseline, model, group, limits, me[N_CLOSED])
     return after > before
+
+
+@part
+def active_today(me: I64, day: I64, model: Model, clock: ClockTables, group: int) -> float:
+    """Return the chance that the actor works at all on such a day."""
+    if day[KIND] == 0:
+        return 1.0
+    place = model.branch_clock[max(me[HOME], 0)]
+    n_rest_days = rest_days_until(clock, place, day[DAY] - 1) - me[REST_BASE]
+    return active_share(me[N_CLOSED_REST], n_rest_days, model.rest_share[group])
 
 
 @part
@@ -293,6 +302,9 @@ def decide(
     """Mark the row if it opens or grows an episode, or is a sample of one."""
     day, surprise = tables.actors.day[slot, parity], tables.actors.surprise[slot, parity]
     out.score[row] = surprise[SCORE]
+    if out.kept_actor.shape[0] > 0:
+        group = group_of(tables.actors.ints[slot], model)
+        keep_row(tables, row, slot, parity, group, changed, out)
     if surprise[SCORE] < limits.emit_score - 1.0:
         return
     if changed or day[SAMPLED] < _FIRST_SAMPLES:

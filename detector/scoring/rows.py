@@ -10,7 +10,9 @@ from numpy.typing import NDArray
 
 from detector.columns import Coded, EventBatch
 from detector.hashing import hash_strings, mix
+from detector.scoring.account import ACCOUNT
 from detector.scoring.builtin import SERVICE_ROLE
+from detector.scoring.enumeration import ENUMERATION
 from detector.scoring.model import (
     IS_APPROVAL,
     IS_BENIGN,
@@ -28,8 +30,10 @@ from detector.scoring.model import (
 )
 from detector.scoring.networks import network_keys
 from detector.scoring.reasons import is_held
-from detector.scoring.under_cap import NEAR_SHARE
-from detector.state.layout import FIELDS
+from detector.scoring.sensitive import SENSITIVE_LOOKS
+from detector.scoring.under_cap import NEAR_SHARE, UNDER_CAP
+from detector.scoring.unfamiliar import UNFAMILIAR
+from detector.state.layout import FIELDS, N_FIELDS
 from detector.timestamps import NOT_A_TIME
 
 if TYPE_CHECKING:  # the plan imports this package
@@ -41,7 +45,7 @@ _VERDICTS = {"benign": IS_BENIGN, "confirmed": IS_CONFIRMED}
 
 
 def rows_of(batch: EventBatch, plan: Plan) -> Rows:
-    """Translate a batch.
+    """Translate a batch; what only detectors look at that are off is left out.
 
     Args:
         batch: n decoded events.
@@ -52,7 +56,9 @@ def rows_of(batch: EventBatch, plan: Plan) -> Rows:
     """
     home_key = _keys(batch.user_branch)
     branch_key = _keys(batch.record_branch)
-    pairs, shares = _values(batch, plan)
+    watched = plan.limits.watched
+    pairs, shares = _values(batch, plan, N_FIELDS if watched[UNFAMILIAR] else 0)
+    none = np.zeros(len(batch), dtype=np.int64)
     customer_pair = mix(batch.user_hash, batch.customer_hash)
     return Rows(
         time_ns=batch.event_time_ns,
@@ -60,10 +66,10 @@ def rows_of(batch: EventBatch, plan: Plan) -> Rows:
         user=batch.user_hash,
         customer=batch.customer_hash,
         customer_pair=customer_pair,
-        number=batch.customer_number,
+        number=batch.customer_number if watched[ENUMERATION] else none - 1,
         records=batch.record_count,
         flags=_flags(batch, plan, branch_key, customer_pair),
-        device=_keys(batch.device_id),
+        device=_keys(batch.device_id) if watched[ACCOUNT] else none,
         value_pair=pairs,
         value_share=shares,
         role=_roles(batch, plan.roles),
@@ -91,12 +97,14 @@ def value_keys(column: Coded, field: int) -> NDArray[np.int64]:
     Addresses stand for their network.
     """
     texts = network_keys if field == _ADDRESS else hash_strings
-    return np.append(mix(texts(column.values), np.int64(field + 1)), np.int64(0))
+    return _with_missing(mix(texts(column.values), np.int64(field + 1)))
 
 
-def _values(batch: EventBatch, plan: Plan) -> tuple[NDArray[np.int64], NDArray[np.float64]]:
+def _values(
+    batch: EventBatch, plan: Plan, n_fields: int
+) -> tuple[NDArray[np.int64], NDArray[np.float64]]:
     """(n, fields) keys of actor × value, 0 where missing, and bank-wide shares."""
-    columns = value_columns(batch)
+    columns = value_columns(batch)[:n_fields]
     pairs = np.zeros((len(batch), len(columns)), dtype=np.int64)
     shares = np.zeros((len(batch), len(columns)), dtype=np.float64)
     for field, column in enumerate(columns):
@@ -130,20 +138,23 @@ def _flags(
         0,
         np.int64,
     )
-    outcome = _taken(batch.outcome, lambda name: IS_DENIED * (name == "denied"), 0, np.int64)
-    secret = _taken(batch.data_class, lambda name: IS_SECRET * (name == "C3"), 0, np.int64)
-    reasons = plan.reasons
-    sensitive = is_held(batch.customer_hash, reasons.sensitive)
-    own = is_held(customer_pair, reasons.own)
+    reasons, watched = plan.reasons, plan.limits.watched
     explained = reasons.explained(batch, branch_key)
-    flags = (
-        action | outcome | secret | IS_SENSITIVE * sensitive | IS_OWN * own
-        | IS_EXPLAINED * explained | IS_TICKETED * reasons.unlisted(batch) | _statements(batch)
+    flags = np.asarray(
+        action | IS_EXPLAINED * explained | IS_TICKETED * reasons.unlisted(batch)
+        | _statements(batch)
     )  # fmt: skip
-    lists = np.flatnonzero((action & IS_VOLUME) != 0)
-    near = _near_cap(batch.record_count[lists], np.asarray(events.query_caps, dtype=np.float64))
-    flags[lists] |= IS_NEAR_CAP * near
-    return np.asarray(flags)
+    if watched[ACCOUNT]:
+        flags |= _taken(batch.outcome, lambda name: IS_DENIED * (name == "denied"), 0, np.int64)
+    if watched[SENSITIVE_LOOKS]:
+        flags |= _taken(batch.data_class, lambda name: IS_SECRET * (name == "C3"), 0, np.int64)
+        flags |= IS_SENSITIVE * is_held(batch.customer_hash, reasons.sensitive)
+        flags |= IS_OWN * is_held(customer_pair, reasons.own)
+    if watched[UNDER_CAP]:
+        lists = np.flatnonzero((action & IS_VOLUME) != 0)
+        caps = np.asarray(events.query_caps, dtype=np.float64)
+        flags[lists] |= IS_NEAR_CAP * _near_cap(batch.record_count[lists], caps)
+    return flags
 
 
 def _statements(batch: EventBatch) -> NDArray[np.int64]:
@@ -171,7 +182,14 @@ def _taken(
 
 
 def _keys(column: Coded) -> NDArray[np.int64]:
-    return np.append(hash_strings(column.values), np.int64(0))[column.codes]
+    return _with_missing(hash_strings(column.values))[column.codes]
+
+
+def _with_missing(keys: NDArray[np.int64]) -> NDArray[np.int64]:
+    """(values + 1,) the keys, and 0 for code -1."""
+    out = np.zeros(keys.size + 1, dtype=np.int64)
+    out[:-1] = keys
+    return out
 
 
 def _roles(batch: EventBatch, roles: Mapping[str, int]) -> NDArray[np.int32]:

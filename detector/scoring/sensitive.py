@@ -9,4 +9,5 @@ from __future__ import annotations
 
 from detector.state.layout import OWN, SECRET, SECRET_CHANNEL, SENSITIVE
 
-COUNTED = {7: (SENSITIVE, OWN), SECRET_CHANNEL: (SECRET,)}
+SENSITIVE_LOOKS = 7  # position in ``DETECTORS``
+COUNTED = {SENSITIVE_LOOKS: (SENSITIVE, OWN), SECRET_CHANNEL: (SECRET,)}

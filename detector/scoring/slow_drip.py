@@ -3,7 +3,8 @@
 Sums over the last 2 to 16 active days, today included, are held against a baseline that
 ends before them: it lags up to 15 active days behind, so that a drift cannot hide in what
 is usual. The loudest day of a sum is taken for a usual one: it is bulk_read's. A day that
-was flagged starts the sums anew: nothing is alerted twice.
+was flagged starts the sums anew, and a day that brings no more than usual adds nothing to
+what the days before have said: nothing is alerted twice.
 """
 
 from __future__ import annotations
@@ -59,7 +60,7 @@ def day_factor(model: Model, group: int, kind: int, stat: int) -> float:
 def lagged_mean(baseline: F32, model: Model, group: int, k: int) -> tuple[float, float, float]:
     """Return a working day's mean before the recent days, its dispersion, and the trust."""
     stat = _STATS[k]
-    prior, peer = model.mean[group, 0, stat], model.dispersion[group, stat]
+    prior, peer = model.mean[group, 0, stat], model.dispersion[group, 0, stat]
     spread, days = model.spread[group, stat], np.float64(baseline[LAGGED_DAYS])
     trust = own_weight(days, prior, peer, spread)
     mean = max(prior + trust * (np.float64(baseline[LAGGED + k]) - prior), 0.02)
@@ -108,6 +109,8 @@ def score_drip(
         mean, dispersion, trust = lagged_mean(baseline, model, group, k)
         cap = mean + _CAP_SD * math.sqrt(mean + dispersion * mean * mean) + 1.0
         today = day[COUNTS + stat] / day_factor(model, group, day[KIND], stat)
+        if today <= mean:
+            continue
         total = min(today, cap)
         loudest = total
         spread = model.spread[group, stat]

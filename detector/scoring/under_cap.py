@@ -9,5 +9,6 @@ from __future__ import annotations
 
 from detector.state.layout import NEAR_CAP
 
-COUNTED = {8: (NEAR_CAP,)}
+UNDER_CAP = 8  # position in ``DETECTORS``
+COUNTED = {UNDER_CAP: (NEAR_CAP,)}
 NEAR_SHARE = 1.0 / 12.0

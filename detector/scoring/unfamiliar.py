@@ -108,6 +108,8 @@ def score_values(
     limits: Limits,
 ) -> None:
     """Raise the day's raw score by what the row's values say; count the values."""
+    if not limits.watched[UNFAMILIAR]:
+        return
     pairs, me, baseline = tables.values, tables.actors.ints[slot], tables.actors.baseline[slot]
     parity, gain = day[DAY] & 1, 0.0
     for field in range(N_FIELDS):

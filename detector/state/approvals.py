@@ -95,9 +95,11 @@ def note_approval(
     me[N_APPROVALS] += 1
 
 
-def enlarged(old: Approvals, n_cells: int) -> Approvals:
-    """Copy all cells into a larger table."""
-    new = empty_approvals(n_cells)
+def with_room(old: Approvals, counts: I64) -> Approvals:
+    """Return a table with a free cell at its top: the same, or one twice as large."""
+    if counts[APPROVALS_TOP] < old.customer.size:
+        return old
+    new = empty_approvals(2 * old.customer.size)
     for name in Approvals._fields:
         getattr(new, name)[: old.customer.size] = getattr(old, name)
     return new

@@ -10,7 +10,6 @@ import numpy as np
 from detector.compiled import aside, kernel, part
 from detector.state.layout import (
     BEST_BIN,
-    BEST_STAT,
     CLOSED_UNTIL,
     COUNTS,
     DAY,
@@ -22,10 +21,7 @@ from detector.state.layout import (
     I64,
     KIND,
     LAST_NS,
-    LOUDEST,
-    N_CHANNELS,
     N_DAY,
-    N_DETECTORS,
     N_RING,
     NO_DAY,
     RECORDS_1D,
@@ -35,6 +31,8 @@ from detector.state.layout import (
     RING_EVENTS,
     RING_RECORDS,
     SAID_SCORE,
+    SMALL_BITS,
+    SMALL_PER_COLUMN,
     VOLUME_1D,
     CustomerPairs,
 )
@@ -42,6 +40,7 @@ from detector.state.layout import (
 WINDOW_DAYS = 30
 KNOWN_TODAY, NEW_TODAY, NEVER_SEEN = range(3)
 _ALL_DAYS = 0xFFFFFFFF
+_SMALLEST_BITS = np.int64((1 << SMALL_BITS) - 1)
 
 
 @part
@@ -69,11 +68,24 @@ def start_day(days: I64, surprises: F64, day: int, kind: int) -> None:
         days[parity, column] = 0
     days[parity, DAY] = day
     days[parity, KIND] = kind
-    days[parity, BEST_STAT : BEST_STAT + N_CHANNELS] = -1
-    days[parity, LOUDEST : LOUDEST + N_DETECTORS] = -1
     days[parity, BEST_BIN] = -1
     surprises[parity, :] = 0.0
     surprises[parity, SAID_SCORE] = -1.0
+
+
+@part
+def small_number(day: I64, first: int, i: int) -> int:
+    """Return the ``i``-th small number of a day that start in column ``first``; -1 = none."""
+    shift = SMALL_BITS * (i % SMALL_PER_COLUMN)
+    return int((day[first + i // SMALL_PER_COLUMN] >> shift) & _SMALLEST_BITS) - 1
+
+
+@part
+def set_small_number(day: I64, first: int, i: int, number: int) -> None:
+    """Write the ``i``-th small number of a day that start in column ``first``."""
+    shift = SMALL_BITS * (i % SMALL_PER_COLUMN)
+    column = first + i // SMALL_PER_COLUMN
+    day[column] = (day[column] & ~(_SMALLEST_BITS << shift)) | (np.int64(number + 1) << shift)
 
 
 @part

@@ -80,15 +80,18 @@ REACHED_DAYS = REACHED + N_LEVELS
 KNOWN = REACHED_DAYS + 1  # what flagged days have already said, per detector
 N_BASELINE = KNOWN + N_DETECTORS
 
+# Small numbers from -1, "none", to 30 share columns of a day: days.small_number
+SMALL_BITS, SMALL_PER_COLUMN = 5, 12
+
 # Actors.day, one row per parity of the local day
 DAY, KIND, EVENTS, FIRST_NS, LAST_NS = range(5)
 BINS_LOW, BINS_HIGH, OUT_LOW, OUT_HIGH = range(5, 9)  # 48 quarter hours each
 OUT_EVENTS, OUT_CUSTOMERS = 9, 10
 BEST_BIN, BEST_BRANCH, FIRED, SAID_EVENTS, SAID_RECORDS, SAMPLED = range(11, 17)
 BEST_DRIP, BEST_SPAN, BEST_LEVEL, LEVELS, ACCOUNT_RULE, ACCOUNT_FACT = range(17, 23)
-BEST_STAT = 23  # one per channel; only those that count use it
-LOUDEST = BEST_STAT + N_CHANNELS  # channel behind each detector's surprise
-TODAY_N = LOUDEST + N_DETECTORS  # events with a value, per field
+BEST_STAT = 23  # one small number per channel; only those that count use it
+LOUDEST = BEST_STAT + 2  # channel behind each detector's surprise, small numbers
+TODAY_N = LOUDEST + 1  # events with a value, per field
 TODAY_NEW = TODAY_N + N_FIELDS  # values never seen before, per field
 COUNTS = TODAY_NEW + N_FIELDS
 N_DAY = COUNTS + N_STATS
@@ -128,7 +131,7 @@ class Actors(NamedTuple):
     ring: I32
     day: I64
     surprise: F64
-    recent: F32  # (slots, N_DRIP, N_RECENT) counts of recent active days, newest first
+    recent: F32  # (slots, N_DRIP or 0, N_RECENT) counts of recent active days, newest first
 
 
 class Arena(NamedTuple):
@@ -217,8 +220,8 @@ class Tables(NamedTuple):
     counts: I64
 
 
-def empty_actors(n_slots: int, n_table: int) -> Actors:
-    """Allocate slots and their hash table, all unused."""
+def empty_actors(n_slots: int, n_table: int, n_drip: int) -> Actors:
+    """Allocate slots and their hash table, all unused; ``n_drip`` is 0 without slow_drip."""
     day = np.zeros((n_slots, 2, N_DAY), dtype=np.int64)
     day[:, :, DAY] = NO_DAY
     return Actors(
@@ -230,7 +233,7 @@ def empty_actors(n_slots: int, n_table: int) -> Actors:
         ring=np.zeros((n_slots, 3, N_RING), dtype=np.int32),
         day=day,
         surprise=np.zeros((n_slots, 2, N_SURPRISE), dtype=np.float64),
-        recent=np.zeros((n_slots, N_DRIP, N_RECENT), dtype=np.float32),
+        recent=np.zeros((n_slots, n_drip, N_RECENT), dtype=np.float32),
     )
 
 
@@ -300,10 +303,10 @@ def empty_approvals(n_cells: int) -> Approvals:
     return Approvals(**_columns(_APPROVAL_CELL, n_cells))
 
 
-def empty_tables() -> Tables:
+def empty_tables(*, has_drip: bool) -> Tables:
     """Start with nothing remembered and little memory taken."""
     return Tables(
-        actors=empty_actors(64, 128),
+        actors=empty_actors(64, 192, N_DRIP if has_drip else 0),
         arena=empty_arena(4 * CHUNK_ROWS[-1]),
         customers=empty_customers(1024),
         branches=empty_branches(256),

@@ -13,10 +13,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from detector.errors import SnapshotError
-from detector.state.approvals import enlarged, lists_are_whole
+from detector.state.approvals import lists_are_whole, with_room
 from detector.state.layout import (
     ACCOUNT_RULE,
-    APPROVALS_TOP,
     ARENA_TOP,
     BEST_BIN,
     BEST_BRANCH,
@@ -56,6 +55,8 @@ from detector.state.layout import (
     REACHED,
     RING_DAY,
     ROLE,
+    SMALL_BITS,
+    SMALL_PER_COLUMN,
     TAIL_END,
     TAIL_START,
     VERDICT,
@@ -72,7 +73,6 @@ from detector.state.layout import (
     empty_arena,
     empty_branches,
     empty_customers,
-    empty_tables,
     empty_values,
 )
 from detector.state.tables import fill_actor_table, move_cells, place_keys
@@ -102,9 +102,9 @@ _INT_BOUNDS = (
 _DAY_BOUNDS = (
     (DAY, 1, -1, _DAYS), (KIND, 1, 0, 2), (BEST_BIN, 1, -1, N_BINS), (BEST_BRANCH, 1, 0, 2**63),
     (BEST_DRIP, 1, 0, N_DRIP), (BEST_SPAN, 1, 0, N_RECENT + 2),
-    (BEST_STAT, N_CHANNELS, -1, N_STATS), (LOUDEST, N_DETECTORS, -1, N_CHANNELS),
     (ACCOUNT_RULE, 1, 0, _N_RULES),
 )  # fmt: skip
+_SMALL_BOUNDS = ((BEST_STAT, N_CHANNELS, N_STATS), (LOUDEST, N_DETECTORS, N_CHANNELS))
 _WEIGHT_BOUNDS = (  # kernels divide by their sums
     (WEIGHTS, 2, 0, 2**62), (DAYS_AWAY, 2, 0, 2**62), (PROFILE_N, 2 * N_FIELDS, 0, 2**62),
     (LAGGED_DAYS, 1, 0, 2**62), (REACHED, N_LEVELS + 1, 0, 2**62),
@@ -121,7 +121,7 @@ def make_room(tables: Tables) -> Tables:
         actors = _grow_actors(actors, n_actors)
     if counts[ARENA_TOP] + 2 * CHUNK_ROWS[-1] > arena.time_ns.size:
         arena = _grow_arena(arena)
-    if counts[N_PAIRS] * 20 >= customers.key.size * 17:
+    if counts[N_PAIRS] * 5 >= customers.key.size * 4:
         oldest_day = actors.ints[:, RING_DAY] - _KEPT_DAYS
         bigger = empty_customers(_more(customers.key.size, _words(customers).nbytes))
         kept = customers.last_day >= oldest_day[customers.slot]
@@ -129,17 +129,15 @@ def make_room(tables: Tables) -> Tables:
         used = bigger.slot[bigger.key != 0]
         actors.ints[:, N_CUSTOMER_PAIRS] = np.bincount(used, minlength=actors.user.size)
         customers = bigger
-    if counts[N_BRANCHES] * 20 >= branches.key.size * 17:
+    if counts[N_BRANCHES] * 5 >= branches.key.size * 4:
         more = empty_branches(_more(branches.key.size, _words(branches).nbytes))
         _move(branches, more)
         branches = more
-    if (counts[N_VALUE_PAIRS] + N_FIELDS) * 20 >= values.key.size * 17:
+    if (counts[N_VALUE_PAIRS] + N_FIELDS) * 5 >= values.key.size * 4:
         wider = empty_values(_more(values.key.size, _words(values).nbytes))
         _move(values, wider)
         values = wider
-    if counts[APPROVALS_TOP] >= approvals.customer.size:
-        n_bytes_now = sum(column.nbytes for column in approvals)
-        approvals = enlarged(approvals, _more(approvals.customer.size, n_bytes_now))
+    approvals = with_room(approvals, counts)
     return Tables(actors, arena, customers, branches, values, approvals, counts)
 
 
@@ -169,7 +167,7 @@ def _more(n_rows: int, n_bytes: int) -> int:
 
 def _grow_actors(old: Actors, n_actors: int) -> Actors:
     n_slots = _more(old.user.size, sum(column.nbytes for column in old))
-    new = empty_actors(n_slots, 3 * n_slots)
+    new = empty_actors(n_slots, 3 * n_slots, old.recent.shape[1])
     for name in Actors._fields:
         if name != "table":
             getattr(new, name)[: old.user.size] = getattr(old, name)
@@ -196,13 +194,12 @@ def named_arrays(tables: Tables) -> dict[str, NDArray[np.generic]]:
     return named
 
 
-def tables_from(arrays: Mapping[str, NDArray[np.generic]]) -> Tables:
-    """Put the tables together again from ``named_arrays``.
+def tables_from(arrays: Mapping[str, NDArray[np.generic]], blank: Tables) -> Tables:
+    """Put the tables together again from ``named_arrays``; ``blank`` is an empty state.
 
     Raises:
         SnapshotError: an array is missing, of another kind, or a kernel could not use it.
     """
-    blank = empty_tables()
     counts = _column(arrays, "counts", blank.counts)
     _check(counts.shape == blank.counts.shape and (counts >= 0).all(), "counts")
     parts: list[Any] = []
@@ -280,7 +277,9 @@ def _check_actors(actors: Actors, n_actors: int) -> None:
     table = np.full_like(actors.table, -1)
     fill_actor_table(actors._replace(table=table), n_actors)
     _check(np.array_equal(table, actors.table), "actors.table")
-    for name, blank in zip(Actors._fields[1:], empty_actors(1, 1)[1:], strict=True):
+    for name, blank in zip(
+        Actors._fields[1:], empty_actors(1, 1, actors.recent.shape[1])[1:], strict=True
+    ):
         unused = getattr(actors, name)[n_actors:]
         _check((unused == blank).all(), f"actors.{name}", "is in use beyond the last actor")
     every = (("ints", _INT_BOUNDS), ("day", _DAY_BOUNDS), ("baseline", _WEIGHT_BOUNDS))
@@ -288,6 +287,17 @@ def _check_actors(actors: Actors, n_actors: int) -> None:
         array = getattr(actors, name)[:n_actors]
         for first, width, low, end in bounds:
             _check_within(array[..., first : first + width], low, end, f"actors.{name}")
+    _check_small_numbers(actors.day[:n_actors])
+
+
+def _check_small_numbers(days: I64) -> None:
+    """Refuse names of counts and channels that do not exist."""
+    for first, n, end in _SMALL_BOUNDS:
+        for i in range(n):
+            shift = SMALL_BITS * (i % SMALL_PER_COLUMN)
+            packed = days[..., first + i // SMALL_PER_COLUMN]
+            _check_within(packed, 0, 2 ** (SMALL_BITS * SMALL_PER_COLUMN), "actors.day")
+            _check_within((packed >> shift) % 2**SMALL_BITS, 0, end + 1, "actors.day")
 
 
 def _check_pairs(tables: Tables, name: str, n_pairs: int) -> None:
@@ -297,7 +307,7 @@ def _check_pairs(tables: Tables, name: str, n_pairs: int) -> None:
     """
     pairs, ints = getattr(tables, name), tables.actors.ints
     _check(n_pairs == np.count_nonzero(pairs.key), f"{name}.key", "is not as full as counted")
-    _check((n_pairs - 1) * 20 < pairs.key.size * 17, f"{name}.key", "is too full")
+    _check((n_pairs - 1) * 5 < pairs.key.size * 4, f"{name}.key", "is too full")
     _check_within(pairs.key, 0, 2**63, f"{name}.key")
     _check_within(pairs.slot, 0, max(int(tables.counts[N_ACTORS]), 1), f"{name}.slot")
     if "visits" in pairs._fields:

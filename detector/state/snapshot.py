@@ -16,7 +16,7 @@ from detector.compiled import kernel
 from detector.errors import SnapshotError
 from detector.state.layout import I64, U8
 
-VERSION = 6
+VERSION = 7
 PAGE_BYTES = 65_536
 _MAGIC = b"AADSNAP\x01"
 _DTYPES = frozenset({"<i8", "<i4", "<i2", "|u1", "<u2", "<u4", "<f8", "<f4"})
@@ -179,6 +179,10 @@ class ChangedPages:
 
     def __init__(self) -> None:
         self._known: dict[str, I64] = {}
+
+    def learn(self, arrays: Arrays) -> None:
+        """Take arrays as saved already: they have just been restored."""
+        self._known = {name: page_digests(array) for name, array in arrays.items()}
 
     def since_last(self, arrays: Arrays) -> Iterator[tuple[str, int, bytes]]:
         """Yield (array, page, bytes) of all pages that differ from the last call."""

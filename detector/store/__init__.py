@@ -8,11 +8,9 @@ from detector.errors import OptionError
 from detector.store.address import address_of, is_postgresql
 from detector.store.base import Activation, Arrival, Checkpoint, Claim, Page, Store
 from detector.store.sql import SqlStore
-from detector.store.sqlite import SqliteDatabase
+from detector.store.sqlite import SCHEME, SqliteDatabase
 
 __all__ = ["Activation", "Arrival", "Checkpoint", "Claim", "Page", "Store", "open_store"]
-
-_SQLITE = "sqlite:///"
 
 
 def open_store(url: str) -> Store:
@@ -25,8 +23,8 @@ def open_store(url: str) -> Store:
         OptionError: unknown kind, or a password in the URL.
         StoreError: the store cannot be used.
     """
-    if url.startswith(_SQLITE) and len(url) > len(_SQLITE):
-        return SqlStore(SqliteDatabase(Path(url.removeprefix(_SQLITE))))
+    if url.startswith(SCHEME) and len(url) > len(SCHEME):
+        return SqlStore(SqliteDatabase(Path(url.removeprefix(SCHEME))))
     if is_postgresql(url):
         from detector.store.postgresql import PostgresqlDatabase
 

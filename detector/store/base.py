@@ -52,7 +52,7 @@ class Arrival:
 
 
 class Store(Protocol):
-    """Alerts and checkpoints of streams, for one thread at a time.
+    """Alerts and checkpoints of streams; threads that share it wait for each other.
 
     Every method raises ``StoreError`` when the database cannot do it; nothing of that call has
     been written then.
@@ -135,11 +135,15 @@ class Store(Protocol):
         """
         ...
 
-    def arrivals(self, after: int, limit: int) -> list[Arrival]:
-        """Return the next alert lines of all streams, at most ``limit``.
+    def arrivals(self, after: int, limit: int, stream: str | None = None) -> list[Arrival]:
+        """Return the next alert lines of a stream or of all streams, at most ``limit``.
 
         Who goes on after the last number returned misses none: numbers become visible in order.
         """
+        ...
+
+    def n_arrivals(self, after: int, limit: int, stream: str) -> int:
+        """Count the alert lines of a stream after a number, up to ``limit``."""
         ...
 
     def sink_position(self, sink: str) -> int:
@@ -147,7 +151,7 @@ class Store(Protocol):
         ...
 
     def move_sink(self, sink: str, arrival: int) -> None:
-        """Note that a sink has delivered everything up to an arrival."""
+        """Note that a sink has delivered everything up to an arrival; never goes back."""
         ...
 
     def close(self) -> None:

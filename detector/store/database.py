@@ -25,7 +25,7 @@ class Transaction(Protocol):
 
 
 class Database(Protocol):
-    """A connection that comes back, for one thread at a time."""
+    """A connection that comes back; threads wait for each other."""
 
     where: str
     """The database's address, without secrets."""

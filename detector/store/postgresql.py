@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import threading
 from collections.abc import Callable, Iterable
 from functools import cache
 from itertools import islice
@@ -22,6 +23,7 @@ from detector.errors import StoreError
 from detector.store.address import Address
 from detector.store.database import Transaction, Values
 from detector.store.migrations import refuse_newer, scripts
+from detector.store.roles import renew_grants
 
 _OLDEST = 150_000  # 15.0
 _CONNECT_TIMEOUT_S = 10
@@ -58,6 +60,7 @@ class PostgresqlDatabase:
         self.n_retries = 0
         self._address = address
         self._patience_s = patience_s
+        self._one_at_a_time = threading.RLock()
         self._db: psycopg.Connection[Any] | None = None
         try:
             self._migrate(self._connected())
@@ -91,6 +94,7 @@ class PostgresqlDatabase:
             for number, script in enumerate(known[version:], start=version + 1):
                 db.execute(script)
                 db.execute("insert into schema_version (number) values (%s)", (number,))
+            renew_grants(db)
 
     def _version(self, db: psycopg.Connection[Any], known: list[str]) -> int:
         (exists,) = db.execute("select to_regclass('schema_version') is not null").fetchone() or (
@@ -121,7 +125,8 @@ class PostgresqlDatabase:
             reraise=True,
         )
         try:
-            result: T = retrying(self._once, work, mode)
+            with self._one_at_a_time:
+                result: T = retrying(self._once, work, mode)
         except psycopg.Error as error:
             hint = "Check that the server runs, and its disk space and rights"
             raise self._error(error, what, hint) from None
@@ -142,8 +147,9 @@ class PostgresqlDatabase:
 
     def close(self) -> None:
         """Let go of the connection."""
-        if self._db is not None:
-            self._db.close()
+        with self._one_at_a_time:
+            if self._db is not None:
+                self._db.close()
 
 
 class _PostgresqlTransaction:
@@ -167,13 +173,13 @@ def _in_psycopg(statement: str) -> str:
     return _NAMED.sub(r"%(\1)s", statement.replace("%", "%%"))
 
 
-def connect(address: Address) -> psycopg.Connection[Any]:
+def connect(address: Address, *, autocommit: bool = True) -> psycopg.Connection[Any]:
     """Open a connection with time limits on everything; libpq finds the password."""
     limits = " ".join(f"-c {name}={value}" for name, value in _TIMEOUTS.items())
     defaults = {"connect_timeout": _CONNECT_TIMEOUT_S, "application_name": "detector"}
     keepalives = {"keepalives_idle": 10, "keepalives_interval": 5, "keepalives_count": 3}
     options = {**defaults, **keepalives, **address.parameters, "options": limits}
-    return psycopg.connect("", autocommit=True, **options)
+    return psycopg.connect("", autocommit=autocommit, **options)
 
 
 def told(error: psycopg.Error) -> str:

@@ -103,23 +103,26 @@ class SqlStore:
 
     def alert_lines(self, stream: str | None = None) -> Iterator[bytes]:
         """Yield saved alerts as lines of the alerts file, in order of emission."""
-        after, found = 0, self._arrivals(0, _LINES_AT_ONCE, stream)
+        after, found = 0, self.arrivals(0, _LINES_AT_ONCE, stream)
         while found:
             for arrival in found:
                 yield arrival.line
                 after = arrival.number
-            found = self._arrivals(after, _LINES_AT_ONCE, stream)
+            found = self.arrivals(after, _LINES_AT_ONCE, stream)
 
-    def arrivals(self, after: int, limit: int) -> list[Arrival]:
-        """Return the next alert lines of all streams, at most ``limit``."""
-        return self._arrivals(after, limit, None)
-
-    def _arrivals(self, after: int, limit: int, stream: str | None) -> list[Arrival]:
+    def arrivals(self, after: int, limit: int, stream: str | None = None) -> list[Arrival]:
+        """Return the next alert lines of a stream or of all streams, at most ``limit``."""
         only = "" if stream is None else sql.OF_STREAM
         statement = sql.ALERTS_AFTER + only + sql.BY_ARRIVAL
         values = {"after": after, "limit": limit, "stream": stream}
         rows = self._db.read(lambda do: do.rows(statement, values))
         return [Arrival(number, name, f"{line}\n".encode()) for number, name, line in rows]
+
+    def n_arrivals(self, after: int, limit: int, stream: str) -> int:
+        """Count the alert lines of a stream after a number, up to ``limit``."""
+        values = {"after": after, "limit": limit, "stream": stream}
+        rows = self._db.read(lambda do: do.rows(sql.COUNT_AFTER, values))
+        return int(rows[0][0])
 
     def sink_position(self, sink: str) -> int:
         """Return the number of the last arrival a sink has delivered, 0 at first."""
@@ -127,7 +130,7 @@ class SqlStore:
         return int(rows[0][0]) if rows else 0
 
     def move_sink(self, sink: str, arrival: int) -> None:
-        """Note that a sink has delivered everything up to an arrival."""
+        """Note that a sink has delivered everything up to an arrival; never goes back."""
         values = {"sink": sink, "arrival": arrival}
         self._db.write(lambda do: do.rows(self._timed(sql.MOVE_SINK), values))
 
@@ -178,7 +181,7 @@ class SqlStore:
         if alerts:
             rows = [row_of(stream, alert) for alert in alerts]
             self._db.lock_arrivals(do)
-            do.each(sql.SAVE_ALERT, rows)
+            do.each(self._timed(sql.SAVE_ALERT), rows)
             do.each(sql.SAVE_EPISODE, rows)
 
     def _timed(self, statement: str) -> str:

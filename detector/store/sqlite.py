@@ -5,14 +5,17 @@ from __future__ import annotations
 import fcntl
 import os
 import sqlite3
+import threading
 from collections.abc import Callable, Iterable
+from contextlib import suppress
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import IO, Any, TypeVar
 
 from detector.errors import StoreError
 from detector.store.database import Transaction, Values
 from detector.store.migrations import refuse_newer, scripts
 
+SCHEME = "sqlite:///"
 _BUSY_TIMEOUT_S = 30.0
 _DATABASE_PAGE_BYTES = 32_768  # a state page is a long value: 4 KB pages took twice the time
 # sqlite3 cannot even put some messages about a damaged schema into words
@@ -21,12 +24,74 @@ _DAMAGED = (sqlite3.DatabaseError, UnicodeDecodeError)
 T = TypeVar("T")
 
 
+def lock_file(path: Path) -> IO[str]:
+    """Take the lock of a database file; the system frees it even after kill -9.
+
+    Raises:
+        StoreError: another process has it.
+    """
+    where = f"{SCHEME}{path}"
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        lock = Path(f"{path}.lock").open("a", encoding="utf-8")  # noqa: SIM115  kept open
+    except OSError as error:
+        what = f"cannot be used ({error.strerror})"
+        raise StoreError(what, where=where, hint="Check path and rights") from None
+    try:
+        fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except OSError:
+        lock.close()
+        hint = "Wait for it, or name another store"
+        raise StoreError("is in use by another process", where=where, hint=hint) from None
+    return lock
+
+
+def open_file(path: Path, dialect: str) -> sqlite3.Connection:
+    """Open a database file (mode 0600, made if missing) and bring its schema to this version's.
+
+    Args:
+        path: the file.
+        dialect: which schema it holds, a folder of ``schema``.
+
+    Raises:
+        StoreError: not a database of ours, or of a newer version.
+    """
+    db = None
+    try:
+        os.close(os.open(path, os.O_CREAT | os.O_RDWR, 0o600))
+        db = sqlite3.connect(
+            path, timeout=_BUSY_TIMEOUT_S, isolation_level=None, check_same_thread=False
+        )
+        db.execute(f"pragma page_size = {_DATABASE_PAGE_BYTES}")  # of a new file
+        db.execute("pragma journal_mode = wal")
+        db.execute("pragma synchronous = normal")
+        _migrate(db, dialect, f"{SCHEME}{path}")
+    except (*_DAMAGED, OSError) as error:
+        if db is not None:
+            db.close()
+        what = f"cannot be used ({error})"
+        raise StoreError(what, where=f"{SCHEME}{path}", hint="Name another file") from None
+    except StoreError:
+        if db is not None:
+            db.close()
+        raise
+    return db
+
+
+def _migrate(db: sqlite3.Connection, dialect: str, where: str) -> None:
+    """Run the schema files that are new, each with its number in one transaction."""
+    known = scripts(dialect)
+    (version,) = db.execute("pragma user_version").fetchone()
+    refuse_newer(version, len(known), where)
+    for number, script in enumerate(known[version:], start=version + 1):
+        db.executescript(f"begin; {script}; pragma user_version = {number}; commit;")
+
+
 class SqliteDatabase:
     """A database in one file (mode 0600), locked for as long as it is open.
 
     Args:
         path: the database file; created if missing.
-        dialect: which schema it holds, a folder of ``schema``.
 
     Raises:
         StoreError: not a database of ours, of a newer version, or in use.
@@ -37,56 +102,15 @@ class SqliteDatabase:
     now_ms = "cast((julianday('now') - 2440587.5) * 86400000 as integer)"
     for_update = ""
 
-    def __init__(self, path: Path, dialect: str = "sqlite") -> None:
-        self._path = path
-        self.where = f"sqlite:///{path}"
-        self._lock = self._locked()
+    def __init__(self, path: Path) -> None:
+        self.where = f"{SCHEME}{path}"
+        self._one_at_a_time = threading.RLock()
+        self._lock = lock_file(path)
         try:
-            os.close(os.open(path, os.O_CREAT | os.O_RDWR, 0o600))
-            self._db = sqlite3.connect(
-                path, timeout=_BUSY_TIMEOUT_S, isolation_level=None, check_same_thread=False
-            )
-        except (sqlite3.DatabaseError, OSError) as error:
-            self._lock.close()
-            raise self._error(f"cannot be used ({error})", "Name another file") from None
-        try:
-            self._db.execute(f"pragma page_size = {_DATABASE_PAGE_BYTES}")  # of a new file
-            self._db.execute("pragma journal_mode = wal")
-            self._db.execute("pragma synchronous = normal")
-            self._migrate(dialect)
-        except _DAMAGED as error:
-            self.close()
-            raise self._error(f"cannot be used ({error})", "Name another file") from None
+            self._db = open_file(path, "sqlite")
         except StoreError:
-            self.close()
+            self._lock.close()
             raise
-
-    def _locked(self) -> Any:
-        """Take the lock; the system frees it even after kill -9."""
-        try:
-            self._path.parent.mkdir(parents=True, exist_ok=True)
-            lock = Path(f"{self._path}.lock").open("a", encoding="utf-8")  # noqa: SIM115  kept open
-        except OSError as error:
-            what = f"cannot be used ({error.strerror})"
-            raise self._error(what, "Check path and rights") from None
-        try:
-            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except OSError:
-            lock.close()
-            hint = "Wait for it, or name another store"
-            raise self._error("is in use by another process", hint) from None
-        return lock
-
-    def _error(self, message: str, hint: str) -> StoreError:
-        return StoreError(message, where=self.where, hint=hint)
-
-    def _migrate(self, dialect: str) -> None:
-        """Bring the schema to this version's; each file and its number in one transaction."""
-        known = scripts(dialect)
-        (version,) = self._db.execute("pragma user_version").fetchone()
-        refuse_newer(version, len(known), self.where)
-        for number, script in enumerate(known[version:], start=version + 1):
-            self._db.executescript(f"begin; {script}; pragma user_version = {number}; commit;")
 
     def read(self, work: Callable[[Transaction], T]) -> T:
         """Run ``work`` on one snapshot of the data."""
@@ -98,13 +122,18 @@ class SqliteDatabase:
         return self._run(work, "begin immediate", "written", "Check disk space and rights")
 
     def _run(self, work: Callable[[Transaction], T], begin: str, verb: str, hint: str) -> T:
+        with self._one_at_a_time:
+            return self._run_alone(work, begin, verb, hint)
+
+    def _run_alone(self, work: Callable[[Transaction], T], begin: str, verb: str, hint: str) -> T:
         try:
             self._db.execute(begin)
             result = work(_SqliteTransaction(self._db))
             self._db.execute("commit")
         except _DAMAGED as error:
             self._roll_back()
-            raise self._error(f"cannot be {verb} ({error})", hint) from None
+            what = f"cannot be {verb} ({error})"
+            raise StoreError(what, where=self.where, hint=hint) from None
         except BaseException:
             self._roll_back()
             raise
@@ -118,8 +147,12 @@ class SqliteDatabase:
         """Do nothing: there is one writer."""
 
     def close(self) -> None:
-        """Let go of file and lock."""
-        self._db.close()
+        """Let go of file and lock; tell the planner of queries what has come in."""
+        with self._one_at_a_time:
+            with suppress(*_DAMAGED):  # whoever reads next will say so
+                self._db.execute("pragma analysis_limit = 1000")
+                self._db.execute("pragma optimize")
+            self._db.close()
         self._lock.close()
 
 

@@ -46,13 +46,14 @@ DROP_PAGES = "delete from state_page where stream = :stream and name = :name and
 
 # An alert that is raised again after a crash keeps its number, and its row if nothing differs.
 SAVE_ALERT = f"""
-insert into alert ({_listed(ALERT_COLUMNS)}) values ({_listed(ALERT_COLUMNS, ":")})
+insert into alert ({_listed(ALERT_COLUMNS)}, arrived_ms)
+values ({_listed(ALERT_COLUMNS, ":")}, {{now_ms}})
 on conflict (alert_id, version, stream) do update
 set {_renewed(ALERT_COLUMNS[3:])} where alert.content <> excluded.content
 """  # noqa: S608  names of columns, none from outside
 SAVE_EPISODE = f"""
-insert into episode ({_listed(EPISODE_COLUMNS)}, arrival, first_arrival, opened_ms)
-select {_listed(EPISODE_COLUMNS, ":")}, arrival, arrival, :time_ms
+insert into episode ({_listed(EPISODE_COLUMNS)}, arrival, first_arrival, opened_ms, arrived_ms)
+select {_listed(EPISODE_COLUMNS, ":")}, arrival, arrival, :time_ms, arrived_ms
 from alert where alert_id = :alert_id and version = :version and stream = :stream
 on conflict (alert_id) do update
 set {_renewed((*EPISODE_COLUMNS[1:], "arrival"))}
@@ -62,6 +63,11 @@ where excluded.stream <> episode.stream or excluded.version >= episode.version
 ALERTS_AFTER = "select arrival, stream, content from alert where arrival > :after"
 BY_ARRIVAL = " order by arrival limit :limit"
 OF_STREAM = " and stream = :stream"
+COUNT_AFTER = """
+select count(*) from (
+    select 1 from alert where stream = :stream and arrival > :after limit :limit
+) as waiting
+"""
 
 ACTIVATE = """
 insert into activation (stream, position, digests, activated_ms)
@@ -76,4 +82,5 @@ SINK = "select arrival from sink_position where sink = :sink"
 MOVE_SINK = """
 insert into sink_position (sink, arrival, moved_ms) values (:sink, :arrival, {now_ms})
 on conflict (sink) do update set arrival = excluded.arrival, moved_ms = excluded.moved_ms
+where excluded.arrival > sink_position.arrival
 """

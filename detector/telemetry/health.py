@@ -15,11 +15,16 @@ _STALLED_AFTER_S = 120.0  # longest honest pause: a restore of a million actors,
 _STARTING = "starting"
 
 
+def _nobody(_check: str, _is_good: bool) -> None:
+    """Tell nobody."""
+
+
 class Health:
     """Named checks, set by the host as it learns of them; readable from any thread.
 
     Args:
         checks: names that must all be good; each is ``starting`` until it is set.
+        on_change: called with (check, is it good) at the start and whenever a check is set.
         stalled_after_s: a loop that has begun and not turned for so long is dead.
         clock: monotonic seconds.
 
@@ -34,6 +39,7 @@ class Health:
     def __init__(
         self,
         checks: Iterable[str],
+        on_change: Callable[[str, bool], None] = _nobody,
         stalled_after_s: float = _STALLED_AFTER_S,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
@@ -41,6 +47,9 @@ class Health:
         self._problems: dict[str, str | None] = dict.fromkeys(checks, _STARTING)
         self._stalled_after_s, self._clock = stalled_after_s, clock
         self._last_beat: float | None = None
+        self._on_change = on_change
+        for check in self._problems:
+            on_change(check, False)
 
     def good(self, check: str) -> None:
         """Say that a check is good now."""
@@ -55,6 +64,7 @@ class Health:
             if check not in self._problems:
                 raise KeyError(check)
             self._problems[check] = problem
+        self._on_change(check, problem is None)
 
     def beat(self) -> None:
         """Say that the loop has turned once more, also when there was nothing to do."""

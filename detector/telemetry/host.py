@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import math
 import time
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -80,7 +81,8 @@ class Telemetry:
         logs: Logs = Logs(),
         clock_ns: Callable[[], int] = time.time_ns,
     ) -> None:
-        self.metrics, self.health, self.redact = metrics, Health(checks), Redactor(logs.secrets)
+        self.metrics, self.redact = metrics, Redactor(logs.secrets)
+        self.health = Health(checks, on_change=self._tell_check)
         self.log = json_logger(self.redact, logs.stream, logs.level)
         self.app = application(metrics.registry, self.health, self.redact)
         self._wanted, self._clock_ns = address, clock_ns
@@ -113,6 +115,9 @@ class Telemetry:
     def address(self) -> Address | None:
         """Where it listens; None if it does not."""
         return None if self._listener is None else self._listener.address
+
+    def _tell_check(self, check: str, is_good: bool) -> None:
+        self.metrics.check.labels(check).set(is_good)
 
     def batch(self, report: BatchReport) -> None:
         """Count a batch, write its line, and note that the loop turns."""
@@ -176,6 +181,6 @@ class Telemetry:
     def artifact(self, made_ns: int | None) -> None:
         """Say when the artifact in force was made; its age is told at every scrape."""
         if made_ns is None:
-            self.metrics.artifact_age.set_function(lambda: float("nan"))
+            self.metrics.artifact_age.set_function(lambda: math.nan)
             return
         self.metrics.artifact_age.set_function(lambda: (self._clock_ns() - made_ns) / _NS)

@@ -7,6 +7,7 @@ values exist from the start at 0: ``rate`` sees the first increment.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterable
 from itertools import product
 
@@ -59,6 +60,9 @@ class Metrics:
         self._declare_alerts()
         self._declare_progress()
         self._declare_sinks()
+        self.check = self._gauge(
+            "detector_check_good", "1 while a check of readiness is good, else 0.", ("check",)
+        )
         ProcessCollector(registry=self.registry)
         build = self._gauge("detector_build_info", "Version that runs, always 1.", ("version",))
         build.labels(__version__).set(1)
@@ -136,8 +140,10 @@ class Metrics:
         self.partitions = self._gauge("detector_partitions_assigned", "Partitions held here.")
         self.rebalances = self._counter("detector_rebalances_total", "Changes of assignment.")
         self.raw_fetch = self._gauge(
-            "detector_raw_fetch_active", "1 while raw batches are read, 0 after a fall-back."
+            "detector_raw_fetch_active",
+            "1 while raw batches are read, 0 after a fall-back; NaN: not asked for.",
         )
+        self.raw_fetch.set(math.nan)
         self.checkpoint_seconds = self._histogram(
             "detector_checkpoint_seconds", "Pause for one checkpoint.", _CHECKPOINT_BUCKETS
         )
@@ -153,7 +159,7 @@ class Metrics:
         self.artifact_age = self._gauge(
             "detector_artifact_age_seconds", "Time since the artifact in force was made; NaN: none."
         )
-        self.artifact_age.set(float("nan"))
+        self.artifact_age.set(math.nan)
 
     def _declare_sinks(self) -> None:
         by_sink = ("sink",)
@@ -166,18 +172,20 @@ class Metrics:
         self.sink_refused = self._counter(
             "detector_sink_refused_total", "Alert versions a receiver refused for good.", by_sink
         )
-        self.sink_lag = self._gauge(
-            "detector_sink_lag_alerts", "Alert versions a sink has not taken yet.", by_sink
+        self.sink_waiting = self._gauge(
+            "detector_sink_waiting_alerts", "Alert versions a sink has not taken yet.", by_sink
         )
-        self.sink_lag_seconds = self._gauge(
-            "detector_sink_lag_seconds", "How long a sink has been behind; 0: it is not.", by_sink
+        self.sink_waiting_seconds = self._gauge(
+            "detector_sink_waiting_seconds",
+            "How long a sink has taken none of what waits; 0: nothing waits.",
+            by_sink,
         )
         for sink in (*self.sinks, OTHER):
             for counter in (self.sink_delivered, self.sink_failures, self.sink_refused):
                 counter.labels(sink)
         for sink in self.sinks:
-            self.sink_lag.labels(sink).set(0)
-            self.sink_lag_seconds.labels(sink).set(0)
+            self.sink_waiting.labels(sink).set(0)
+            self.sink_waiting_seconds.labels(sink).set(0)
 
     def source(self, name: str) -> str:
         """Return the label of a source."""

@@ -3,22 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
-from itertools import count
 from pathlib import Path
 
 import pytest
 
 from detector.store import Store, open_store
-from tests.parts.postgresql import Server, server
-
-_NUMBERS = count()
-
-
-@pytest.fixture(scope="session")
-def postgresql() -> Iterator[Server]:
-    """A server for all tests of the session."""
-    with server() as running:
-        yield running
+from tests.parts.postgresql import Server
 
 
 @pytest.fixture(params=["sqlite", "postgresql"])
@@ -27,7 +17,7 @@ def url(request: pytest.FixtureRequest, tmp_path: Path) -> str:
     if request.param == "sqlite":
         return f"sqlite:///{tmp_path}/alerts.db"
     running: Server = request.getfixturevalue("postgresql")
-    return running.create(f"store_{next(_NUMBERS)}")
+    return running.create("store")
 
 
 @pytest.fixture

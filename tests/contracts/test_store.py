@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 from collections.abc import Callable
 
 import numpy as np
@@ -141,6 +142,70 @@ def test_a_sink_that_follows_arrivals_gets_each_line_once(store: Store) -> None:
 
     assert got == lines(an_alert("u1"), an_alert("u2"))
     assert [arrival.stream for arrival in store.arrivals(0, 1)] == ["access/1"]
+
+
+def test_a_sink_can_follow_one_stream(store: Store) -> None:
+    """Each host delivers the alerts of its own partitions, and knows how many wait."""
+    for stream in ("access/1", "access/2", "access/1"):
+        user = f"u{store.n_arrivals(0, 9, stream)}"
+        store.write_alerts(store.claim(stream, "one"), [an_alert(user)])
+
+    first, second = store.arrivals(0, 10, "access/1")
+    assert [first.line, second.line] == lines(an_alert("u0"), an_alert("u1"))
+    assert store.arrivals(first.number, 10, "access/1") == [second]
+    assert store.n_arrivals(first.number, 9, "access/1") == 1
+    assert store.n_arrivals(0, 1, "access/1") == 1
+
+
+def test_a_sink_s_position_never_goes_back(store: Store) -> None:
+    """A host that wakes up late notes what has long been surpassed."""
+    store.move_sink("webhook", 7)
+    store.move_sink("webhook", 3)
+
+    assert store.sink_position("webhook") == 7
+
+
+def test_threads_that_share_a_store_do_not_mix_their_transactions(store: Store) -> None:
+    """A sink reads on its own thread while a checkpoint is being written."""
+    claim = store.claim(STREAM, "one")
+    seen: list[list[int]] = []
+    stop = threading.Event()
+
+    def follow() -> None:
+        while not stop.is_set():
+            seen.append([arrival.number for arrival in store.arrivals(0, 1_000)])
+
+    follower = threading.Thread(target=follow)
+    follower.start()
+    for number in range(1, 21):
+        alerts = [an_alert(f"u{number}-{i}") for i in range(5)]
+        store.commit(claim, Checkpoint(number, {}), alerts, [("a", number, b"abc")])
+    stop.set()
+    follower.join(60)
+
+    assert {len(numbers) % 5 for numbers in seen} == {0}
+    assert len(list(store.alert_lines())) == 100
+
+
+HOSTILE = (
+    "x'; drop table alert; --", '"', "100%", "%s %(a)s :name $1 ?", "\\", "=cmd|' /C calc'!A0",
+    "<script>alert(1)</script>", "\u202eevil", "a\nb", "\x1b[31m", "𝔘𝔫𝔦𝔠𝔬𝔡𝔢", "é", "长" * 256,
+)  # fmt: skip
+
+
+@pytest.mark.parametrize("text", HOSTILE)
+def test_hostile_text_is_only_text(text: str, store: Store) -> None:
+    """In names, in the stream, in the owner: kept as it is, and nothing else happens."""
+    claim = store.claim(f"access/{text}", text)
+    alert = an_alert(text)
+    alert.fields["user_branch"] = alert.fields["user_role"] = text
+    alert.fields["event_ids"] = [text]
+    store.commit(claim, Checkpoint(1, {"name": text}), [alert], [(text, 0, text.encode())])
+    held = store.last_checkpoint(f"access/{text}")
+
+    assert held == Checkpoint(1, {"name": text})
+    assert list(store.alert_lines(f"access/{text}")) == lines(alert)
+    assert store.state_content(claim, {text: ["|u1", [1]]}) == text.encode()
 
 
 def test_many_alerts_come_back_in_order(store: Store) -> None:

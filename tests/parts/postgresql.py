@@ -85,10 +85,18 @@ class Server:
             self.process = None
 
     def create(self, database: str) -> str:
-        """Make an empty database, return its address."""
+        """Make a database, or empty it, which costs a tenth; return its address."""
         with psycopg.connect(self.url("postgres"), autocommit=True) as db:
-            db.execute(f"drop database if exists {database} with (force)")
-            db.execute(f"create database {database}")
+            found = db.execute("select 1 from pg_database where datname = %s", (database,))
+            if found.fetchone() is None:
+                db.execute(f"create database {database}")
+                return self.url(database)
+            others = "select pg_terminate_backend(pid) from pg_stat_activity where datname = %s"
+            db.execute(others, (database,))
+        with psycopg.connect(self.url(database), autocommit=True) as db:
+            db.execute("drop schema public cascade")
+            db.execute("create schema public")
+            db.execute("grant usage on schema public to public")
         return self.url(database)
 
 
@@ -112,4 +120,4 @@ def server() -> Iterator[Server]:
         try:
             yield running
         finally:
-            running.stop()
+            running.stop(signal.SIGQUIT)  # nobody needs its files any more

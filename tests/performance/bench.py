@@ -43,7 +43,7 @@ def main() -> None:
     if options.json:
         show_json(rows, size, options.rounds)
     else:
-        alerts = int(found["alert_lines"])
+        alerts = int(found["alert_lines_ten"])
         title = f"{size.n_events:,} events, {size.crowds[0]:,} users, {alerts:,} alert lines"
         show(rows, f"{title}, median of {options.rounds} rounds")
 

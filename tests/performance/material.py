@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import shutil
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -14,10 +14,11 @@ from detector.artifacts import read_artifact
 from detector.columns import Coded, EventBatch, Texts
 from detector.compiled import _cache_folder
 from detector.decode_columns import CODED
+from detector.detections import DETECTORS
 from detector.hashing import mix
 from detector.hosts.fit import FitOptions, fit_artifact
 from detector.plan import Plan, build_plan
-from detector.policy import load_policy
+from detector.policy import Policy
 from detector.reference import load_reference
 from detector.simulate import SimulationConfig, simulate
 from detector.timestamps import NOT_A_TIME
@@ -39,10 +40,17 @@ class Material:
     artifact: Path
     n_events: int
 
-    def plan(self) -> Plan:
+    def plan(self, policy: Policy) -> Plan:
         """Return the plan of a replay."""
         artifact, reference = read_artifact(self.artifact), load_reference(self.reference)
-        return build_plan(load_policy(None), artifact, reference)
+        return build_plan(policy, artifact, reference)
+
+
+def policy_file(path: Path, detectors: Iterable[str]) -> Path:
+    """Write a policy under which only these detectors are on."""
+    off = [name for name in DETECTORS if name not in detectors]
+    path.write_text("".join(f"[detectors.{name}]\nenabled = false\n" for name in off), "utf-8")
+    return path
 
 
 def prepare(folder: Path, *, n_events: int, n_users: int) -> Material:

@@ -14,6 +14,7 @@ from typing import Any
 from rich.console import Console
 from rich.table import Table
 
+from detector.detections import DETECTORS
 from tests.performance.measures import Numbers
 
 
@@ -39,10 +40,13 @@ class Size:
 
 def medians(rounds: list[Numbers]) -> Numbers:
     """Median of each number over the rounds; of a ratio, the median of the rounds' ratios."""
-    few_many = [name for name in rounds[0] if name.startswith("crowd_")]
     for numbers in rounds:
-        numbers["times_usual"] = numbers["usual_s"] / numbers["replay_s"]
-        numbers["times_slower"] = numbers[few_many[1]] / numbers[few_many[0]]
+        for policy in ("three", "ten"):
+            numbers[f"times_usual_{policy}"] = numbers["usual_s"] / numbers[f"replay_{policy}_s"]
+        numbers["times_slower"] = numbers["many_three_s"] / numbers["few_three_s"]
+        for name in DETECTORS:
+            less = numbers[f"ablation_without_{name}_s"] / numbers["ablation_ten_s"]
+            numbers[f"share_{name}"] = 100.0 * (1.0 - less)
     return {name: statistics.median(r[name] for r in rounds) for name in rounds[0]}
 
 
@@ -57,20 +61,37 @@ def rows_of(found: Numbers, size: Size) -> list[Row]:
         return _row(what, found[name], text, target, at_least=least)
 
     crowd = size.n_crowd_events
+    times, size_of, seconds = "{:.1f} ×", "{:,.0f} bytes", "{:.2f} s"
     return [
-        rate("replay, JSON lines to stored alerts", "replay_s", 150_000),
+        rate("3 detectors: replay, JSON lines to stored alerts", "replay_three_s", 150_000),
+        number("… against the usual loop", "times_usual_three", times, 3.0, least=True),
+        rate("… step alone, the same file", "step_three_s", 1_000_000),
+        rate(f"… step alone, {few:,} users at random", "few_three_s", 1_000_000, crowd),
+        rate(f"… step alone, {many:,} users at random", "many_three_s", None, crowd),
+        number("… many users against few: slower", "times_slower", times, 4.0, least=False),
+        number("… state per active user", "state_three_bytes", size_of, 3_072.0, least=False),
+        rate("10 detectors: replay, JSON lines to stored alerts", "replay_ten_s"),
+        number("… against the usual loop", "times_usual_ten", times, None, least=True),
+        rate("… step alone, the same file", "step_ten_s", 500_000),
+        rate(f"… step alone, {few:,} users at random", "few_ten_s", 500_000, crowd),
+        number("… state per active user", "state_ten_bytes", size_of, 8_192.0, least=False),
+        number("… the same with room to grow", "held_ten_bytes", size_of, None, least=False),
+        number("… checkpoint of everything", "checkpoint_s", seconds, None, least=False),
+        number("… in the store", "checkpoint_bytes", size_of, None, least=False),
+        *(
+            number(
+                f"… step is faster without {name} by",
+                f"share_{name}",
+                "{:.0f} %",
+                None,
+                least=False,
+            )
+            for name in DETECTORS
+        ),
         rate("the usual loop", "usual_s"),
-        number("replay against the usual loop", "times_usual", "{:.1f} ×", 3.0, least=True),
         rate("decode alone", "decode_s"),
-        rate("step alone, the same file", "step_s", 1_000_000),
-        rate(f"step alone, {few:,} users at random", f"crowd_{few}_s", 1_000_000, crowd),
-        rate(f"step alone, {many:,} users at random", f"crowd_{many}_s", None, crowd),
-        number("many users against few: slower", "times_slower", "{:.1f} ×", 4.0, least=False),
-        number("state per active user", "state_bytes", "{:,.0f} bytes", 3_072.0, least=False),
-        number("… with room to grow", "held_bytes", "{:,.0f} bytes", None, least=False),
-        number("checkpoint of everything", "checkpoint_s", "{:.2f} s", None, least=False),
-        number("… in the store", "checkpoint_bytes", "{:,.0f} bytes", None, least=False),
-        number("detector --help, wall clock", "help_s", "{:.2f} s", 0.5, least=False),
+        number("decode and step of a batch of one event", "small_s", "{:.5f} s", None, least=False),
+        number("detector --help, wall clock", "help_s", seconds, 0.5, least=False),
     ]
 
 

@@ -13,7 +13,7 @@ create table stream (
 create table alert (
     arrival bigint generated always as identity primary key, -- in the order of commits
     stream text not null,
-    alert_id text not null,
+    alert_id text collate "C" not null,
     version integer not null,
     time_ms bigint not null, -- event time, UTC
     day date not null, -- local day of the actor's branch
@@ -22,18 +22,20 @@ create table alert (
     detector text not null,
     user_id text not null,
     content text not null, -- the line of the alerts file, byte for byte
+    arrived_ms bigint not null, -- when it was written here
     unique (alert_id, version, stream)
 );
 create index alert_by_stream on alert (stream, arrival);
 create index alert_by_user on alert (user_id, time_ms);
 
 create table episode (
-    alert_id text primary key,
+    alert_id text collate "C" primary key, -- compared as bytes, as SQLite does
     stream text not null,
     version integer not null,
     arrival bigint not null, -- of the latest version
     first_arrival bigint not null,
     opened_ms bigint not null,
+    arrived_ms bigint not null, -- when the first version was written here
     time_ms bigint not null,
     day date not null,
     score double precision not null,
@@ -46,11 +48,18 @@ create table episode (
     learning boolean not null,
     n_events bigint not null,
     n_records bigint not null,
-    n_customers bigint not null
+    n_customers bigint not null,
+    words text not null -- what free search finds, lower case
 );
-create index episode_by_day on episode (day, score);
+create index episode_by_day on episode (day, score, alert_id);
+create index episode_by_score on episode (score, alert_id);
+create index episode_by_time on episode (time_ms, alert_id);
+create index episode_by_day_and_kind on episode (day, detector, user_branch, score);
 create index episode_by_arrival on episode (arrival);
-create index episode_by_user on episode (user_id, day);
+create index episode_by_user on episode (user_id, time_ms, alert_id);
+create index episode_by_branch on episode (user_branch, score, alert_id);
+create index episode_by_detector on episode (detector, time_ms, alert_id);
+create index episode_by_word on episode using gin (array_to_tsvector(string_to_array(words, ' ')));
 
 create table checkpoint (
     stream text primary key,

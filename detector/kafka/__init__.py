@@ -1,0 +1,1 @@
+"""Kafka: what is read, what is written, and what is checked before either."""
