@@ -189,6 +189,7 @@ def test_an_unknown_mapping_key_is_named_with_a_suggestion(tmp_path: Path) -> No
         ("[events]\nquery_caps = [true]", "whole numbers from 10"),
         ("[events]\nquery_cap = [100]", "'query_caps'"),
         ("[detectors.under_cap]\nthreshold = -1", "got -1.*Allowed: 0 to 40"),
+        ("[detectors.under_cap]\nnotable = 41", "got 41.*Allowed: 0 to 40"),
     ],
 )
 def test_a_policy_typo_is_named(tmp_path: Path, text: str, words: str) -> None:

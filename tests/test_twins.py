@@ -381,6 +381,25 @@ def test_one_score_from_many_equals_its_definition(
     assert surprise[s.SCORE] == pytest.approx(fresh, rel=1e-9, abs=1e-9)
 
 
+def combined_evenly(raw: dict[int, float]) -> float:
+    """The day's score where every surprise is its raw score."""
+    model = MODEL._replace(knots_surprise=MODEL.knots_raw)
+    (day, surprise), (_, baseline) = blank_day(), blank_actor()
+    for channel, value in raw.items():
+        surprise[s.RAW + channel] = value
+    combine(day, surprise, baseline, model, 0, LIMITS, 9)
+    return float(surprise[s.SCORE])
+
+
+@pytest.mark.uncompiled
+def test_one_sure_detector_outranks_nine_that_say_a_little() -> None:
+    """Nine small surprises are an ordinary busy day; two sure ones are more than one."""
+    little = dict.fromkeys(range(1, 10), 1.4)
+
+    assert combined_evenly({0: 3.5}) > combined_evenly(little)
+    assert combined_evenly({0: 3.5, 2: 3.5}) > combined_evenly({0: 3.5}) + 0.5
+
+
 @given(st.lists(st.tuples(st.floats(0.0, 40.0), st.booleans()), max_size=20))
 def test_what_flagged_days_have_said_fades_and_the_rest_says_nothing(
     days: list[tuple[float, bool]],

@@ -1,9 +1,10 @@
 """What would another policy have raised? Answered from stored scores, or refused with a reason.
 
 A change is accepted only if its answer equals a real replay. Thresholds, severities and growth
-decide about scores that stay as they are. Weights (a detector off, ``known_share``, ``flag_score``)
-are combined anew by the engine's own code; they too leave what is learned alone as long as
-no closed day is flagged that was not, or the other way round, and that is checked.
+decide about scores that stay as they are. Weights (a detector off, ``notable``,
+``known_share``, ``flag_score``) are combined anew by the engine's own code; they too leave
+what is learned alone as long as no closed day is flagged that was not, or the other way
+round, and that is checked.
 """
 
 from __future__ import annotations
@@ -46,7 +47,9 @@ _DECISIONS = (
     "detectors.*.threshold", "detectors.*.title.*", "detectors.*.why.*", "detectors.*.runbook.*",
     "detectors.*.false_positives.*", "detectors.*.known_gaps.*",
 )  # fmt: skip
-_WEIGHTS = ("alerts.known_share", "alerts.flag_score", "detectors.*.enabled")
+_WEIGHTS = (
+    "alerts.known_share", "alerts.flag_score", "detectors.*.enabled", "detectors.*.notable",
+)  # fmt: skip
 _REPLAY = "Replay with this policy"
 _REASONS = {
     "alerts.lateness": "decides which events are scored",

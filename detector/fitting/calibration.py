@@ -12,8 +12,7 @@ from detector.state.layout import F64, I64
 _TAIL_DAYS = 40  # exceedances that shape the tail
 _LEAST_TAIL_SHARE = 0.01
 _MAX_SHAPE = 0.4
-_ALLOWANCE = 1.2  # the next month is not the last one: rare days come so much more often …
-_TEMPER = 1.0  # … and the rarer, the more: their causes have not been seen yet
+ALLOWANCE = 1.2  # the next month is not the last one: rare days come so much more often
 _EXPONENTIAL = 1e-3  # smaller shapes are the exponential, numerically
 _LEAN_DAYS = 200.0  # a stratum of so many days weighs as much as the whole bank …
 _LEAN_RARE = 2.0  # … and one in which the whole bank expects so many such days
@@ -63,7 +62,7 @@ def _pareto(excess: F64) -> tuple[float, float]:
     return shape, max(mean * (1.0 - shape), 0.02)
 
 
-def fit_knots(pool: F64, stratum: F64) -> tuple[F64, F64]:
+def fit_knots(pool: F64, stratum: F64, allowance: float = ALLOWANCE) -> tuple[F64, F64]:
     """Return (k,) raw scores and (k,) surprises of a stratum, leaning on the whole bank.
 
     That a rare day has not come in a stratum yet says little: its rate is a gamma-Poisson
@@ -72,6 +71,8 @@ def fit_knots(pool: F64, stratum: F64) -> tuple[F64, F64]:
     Args:
         pool: (n,) raw day maxima of all strata.
         stratum: (m,) those of this stratum, may be empty.
+        allowance: how much more often rare days will come than they have; 1 where ``pool``
+            is calibrated already.
     """
     if pool.max(initial=0.0) <= 0.0:  # nothing to learn from: the built-in line
         return np.linspace(0.0, 12.0, N_KNOTS), np.linspace(0.0, 9.6, N_KNOTS)
@@ -81,8 +82,7 @@ def fit_knots(pool: F64, stratum: F64) -> tuple[F64, F64]:
     count = ordered.size - np.searchsorted(ordered, grid, side="left")
     lean = np.maximum(_LEAN_DAYS, _LEAN_RARE / whole)
     share = (count + lean * whole) / (ordered.size + lean)
-    share = share**_TEMPER
-    share = _ALLOWANCE * share / (1.0 + (_ALLOWANCE - 1.0) * share)
+    share = allowance * share / (1.0 + (allowance - 1.0) * share)
     surprise = np.maximum.accumulate(-np.log10(np.clip(share, 1e-300, 1.0)))
     surprise[0] = 0.0
     return grid, _bounded(grid, surprise, pool.size)

@@ -12,7 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from detector.detections import DETECTORS
-from detector.fitting.calibration import fit_knots
+from detector.fitting.calibration import ALLOWANCE, fit_knots
 from detector.fitting.history import History
 from detector.fitting.priors import settled_days
 from detector.policy import Policy
@@ -111,27 +111,30 @@ def _lower(lines: Lines, raw: F64, channels: list[int], days: Days) -> None:
     for channel in channels[1:]:
         lines.surprise[:, channel] = np.maximum(lines.surprise[:, channel] - _BESIDE, 0.0)
     best, _ = lines.of(raw, days.lines, channels)
-    grid, line = _fitted(best, days, settling=True)
+    grid, line = _fitted(best, days, settling=True, allowance=1.0)
     for row in range(days.n_lines):
         for channel in channels:
             lowered = np.interp(lines.surprise[row, channel], grid[row], line[row])
             lines.surprise[row, channel] = lowered
 
 
-def _fitted(raw: F64, days: Days, *, settling: bool) -> tuple[F64, F64]:
+def _fitted(
+    raw: F64, days: Days, *, settling: bool, allowance: float = ALLOWANCE
+) -> tuple[F64, F64]:
     """Fit one line in every stratum: (strata, knots) raw scores and surprises.
 
     Args:
         raw: (m,) day maxima.
         days: which of them are mature and typical.
         settling: take typical days, not all mature ones.
+        allowance: as in ``fit_knots``.
     """
     mature = days.typical if settling else days.mature
     grid, surprise = np.zeros((days.n_lines, N_KNOTS)), np.zeros((days.n_lines, N_KNOTS))
     for row in range(days.n_lines):
         chosen = mature if row % 2 else ~days.mature
         pool = raw[chosen] if chosen.any() else raw
-        grid[row], surprise[row] = fit_knots(pool, raw[(days.lines == row) & chosen])
+        grid[row], surprise[row] = fit_knots(pool, raw[(days.lines == row) & chosen], allowance)
     return grid, surprise
 
 

@@ -10,7 +10,7 @@ from pathlib import Path
 from detector.compiled import CACHE, IS_KEPT
 from detector.hosts.doctor_finding import Finding
 from detector.hosts.live_pipeline import Pipeline
-from detector.store.sqlite import SCHEME
+from detector.store.address import SCHEME
 
 _LITTLE_BYTES, _TOO_LITTLE_BYTES = 5 << 30, 200 << 20
 _FEW_FILES = 1_024

@@ -15,10 +15,9 @@ import psycopg
 from detector.hosts.doctor_finding import Finding, guarded
 from detector.hosts.live_pipeline import Pipeline
 from detector.hosts.live_run import store_url
-from detector.store.address import address_of, is_postgresql
+from detector.store.address import SCHEME, address_of, is_postgresql
 from detector.store.migrations import refuse_newer, scripts
 from detector.store.postgresql import connect, told
-from detector.store.sqlite import SCHEME
 
 _SAFE_SQLITE = (3, 51, 3)  # https://sqlite.org/wal.html, "The WAL-Reset Bug"
 _OLDEST_POSTGRESQL = 150_000

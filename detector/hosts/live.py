@@ -137,7 +137,10 @@ class Worker:
     def _turn(self) -> None:
         polled = self._source.poll(self._timing.poll_s)
         self._telemetry.health.beat()
-        self._telemetry.health.good("kafka")
+        if polled.problem:
+            self._telemetry.health.bad("kafka", f"no broker answers ({polled.problem})")
+        else:
+            self._telemetry.health.good("kafka")
         self._change(polled)
         self._take_over_wanted()
         for partition, records in polled.records.items():

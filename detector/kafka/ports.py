@@ -72,7 +72,7 @@ class Polled:
     """What one poll gave; changes of assignment come before records.
 
     ``positions`` are the offsets after all records given so far, past what readers are not
-    shown (marks and aborted parts of transactions).
+    shown (marks and aborted parts of transactions). ``problem`` says why no broker answers.
     """
 
     lost: frozenset[Partition] = frozenset()
@@ -80,6 +80,7 @@ class Polled:
     assigned: frozenset[Partition] = frozenset()
     records: Mapping[Partition, Records] = field(default_factory=dict)
     positions: Mapping[Partition, int] = field(default_factory=dict)
+    problem: str = ""
 
 
 class Source(Protocol):

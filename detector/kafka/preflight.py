@@ -21,7 +21,6 @@ from kafka.errors import (
     KafkaError,
     SaslAuthenticationFailedError,
     TopicAuthorizationFailedError,
-    UnsupportedSaslMechanismError,
     for_code,
 )
 
@@ -125,12 +124,13 @@ def admin_client(settings: KafkaSettings) -> KafkaAdminClient:
             )
         except KafkaError as error:
             cause = heard.cause() or error
-    if isinstance(cause, UnsupportedSaslMechanismError):
-        what = f"does not offer {settings.mechanism}"
-        raise _error(address, what, "Correct DETECTOR_KAFKA_MECHANISM")
     if isinstance(cause, SaslAuthenticationFailedError):
         hint = "Correct DETECTOR_KAFKA_USERNAME and the password's file or variable"
         raise _error(address, "refuses user name or password", hint)
+    if settings.protocol.startswith("SASL"):
+        what = f"breaks off the login by {settings.mechanism}"
+        hint = "Check that it offers DETECTOR_KAFKA_MECHANISM on a port of DETECTOR_KAFKA_PROTOCOL"
+        raise _error(address, what, hint)
     what = f"answers, but not as a broker ({type(cause).__name__})"
     hint = "The port may want another protocol: check DETECTOR_KAFKA_PROTOCOL"
     raise _error(address, what, hint)
@@ -201,7 +201,7 @@ class _Heard(logging.Handler):
 
     def cause(self) -> Exception | None:
         """Return the most telling error."""
-        telling = (SaslAuthenticationFailedError, UnsupportedSaslMechanismError)
+        telling = SaslAuthenticationFailedError
         ranked = sorted(self._errors, key=lambda one: not isinstance(one, telling))
         return ranked[0] if ranked else None
 

@@ -24,6 +24,7 @@ from kafka.errors import (
 from kafka.structs import OffsetAndMetadata, TopicPartition
 
 from detector.alerts import Alert
+from detector.kafka.deadline import within
 from detector.kafka.ports import (
     DeadLetter,
     LostOwnershipError,
@@ -35,7 +36,7 @@ from detector.kafka.settings import KafkaSettings
 
 _FENCED = (ProducerFencedError, InvalidProducerEpochError, TransactionCoordinatorFencedError)
 _RETRY_AFTER_S = (0.2, 1.0, 5.0, 15.0)
-_FLUSH_TIMEOUT_S = 30.0
+_TRANSACTION_S = 20.0
 _MESSAGES_PER_TRANSACTION = 2_000
 _MAX_VALUE_BYTES = 900_000  # of a message of one megabyte, which is what brokers take
 
@@ -281,23 +282,26 @@ class KafkaPublisher:
             self._lost = f"was sent up to {position} by another worker"
 
     def _transact(self, offers: list[_Offer]) -> None:
-        producer, position = self._producer, offers[-1].position
-        assert producer is not None  # noqa: S101  opened by the caller
+        """Run a transaction; one that is late is fenced by the next producer."""
+        self._in_doubt = offers[-1].position
+        producer = self._producer
+        within(_TRANSACTION_S, lambda: self._steps(producer, offers))
+        self._note_sent(offers[-1].position)
+
+    def _steps(self, producer: Any, offers: list[_Offer]) -> None:
+        position = offers[-1].position
         producer.begin_transaction()
         futures = [
             producer.send(topic, value, key, headers)
             for offer in offers
             for topic, key, value, headers in offer.messages
         ]
-        producer.flush(_FLUSH_TIMEOUT_S)
         for future in futures:
-            future.get(0)
+            future.get(_TRANSACTION_S)
         place = TopicPartition(self._partition.topic, self._partition.number)
         offsets = {place: OffsetAndMetadata(position, "", -1)}
         producer.send_offsets_to_transaction(offsets, self._owner.group)
-        self._in_doubt = position
         producer.commit_transaction()
-        self._note_sent(position)
 
     def _note_sent(self, position: int) -> None:
         with self._lock:
@@ -315,8 +319,6 @@ class KafkaPublisher:
         """Let go of the partition; what waits is raised again by the next owner."""
         self._lost = self._lost or "closed"
         self._owner.forget(self)
-        if self._turn.acquire(timeout=_FLUSH_TIMEOUT_S):  # else its broker does not answer
-            self._turn.release()
         self._drop_producer()
 
 

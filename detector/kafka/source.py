@@ -10,6 +10,7 @@ id the membership is static as well: a restart within the session timeout moves 
 from __future__ import annotations
 
 import ctypes
+import time
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
@@ -25,6 +26,7 @@ from kafka.errors import (
     LogTruncationError,
     OffsetOutOfRangeError,
     RebalanceInProgressError,
+    RetriableError,
     TopicAuthorizationFailedError,
     UnknownMemberIdError,
 )
@@ -43,6 +45,7 @@ _LOST = (
     UnknownMemberIdError,
 )
 _MALLOPT_TRIM_THRESHOLD, _MALLOPT_MMAP_THRESHOLD = -1, -3
+_PAUSE_S = 0.2
 _KEPT_BYTES = 33_554_432  # the most that glibc takes for M_MMAP_THRESHOLD
 
 
@@ -167,6 +170,7 @@ class KafkaSource:
 
     def poll(self, timeout_s: float) -> Polled:
         """Return changes and records; see `ports.Source`."""
+        problem = ""
         try:
             fetched = self._consumer.poll(int(timeout_s * 1000), max_records=self._poll_items)
         except OffsetOutOfRangeError as error:
@@ -181,11 +185,14 @@ class KafkaSource:
             raise self._error(error, "Grant READ on the topic") from None
         except _LOST as error:
             raise LostOwnershipError(f"{self._where}: {type(error).__name__}") from None
+        except RetriableError as error:  # no broker answers: the group may go on meanwhile
+            fetched, problem = {}, type(error).__name__
+            time.sleep(_PAUSE_S)
         changes = self._changes.take()
         self._silent -= changes["revoked"] | changes["lost"]
         self._silent |= changes["assigned"]
         records = {_ours(one): self._records(one, items) for one, items in fetched.items()}
-        return Polled(**changes, records=records, positions=self._positions())
+        return Polled(**changes, records=records, positions=self._positions(), problem=problem)
 
     def _out_of_range(self, error: Exception) -> SourceError:
         ((partition, offset),) = error.args[0].items()

@@ -15,6 +15,7 @@ from kafka.errors import KafkaError
 from kafka.structs import OffsetAndMetadata, TopicPartition
 
 from detector.errors import SourceError
+from detector.kafka.deadline import within
 from detector.kafka.ports import LostOwnershipError, Partition, Reading
 from detector.kafka.publisher import Message
 from detector.kafka.records import Records
@@ -22,6 +23,7 @@ from detector.kafka.settings import KafkaSettings
 from detector.kafka.source import KafkaSource
 
 _POLL_S = 0.2
+_TRANSACTION_S = 20.0
 _MAX_FAILURES = 5
 
 
@@ -112,15 +114,15 @@ class _Link:
             for partition, records in polled.records.items()
             for topic, key, value, headers in self._transfer.transform(partition, records)
         ]
-        self._producer.flush()
         for future in futures:
-            future.get(0)
+            future.get(_TRANSACTION_S)
         offsets = {
             TopicPartition(*partition): OffsetAndMetadata(polled.positions[partition], "", -1)
             for partition in polled.records
         }
-        self._producer.send_offsets_to_transaction(offsets, self._source.membership())
-        self._producer.commit_transaction()
+        member = self._source.membership()
+        within(_TRANSACTION_S, lambda: self._producer.send_offsets_to_transaction(offsets, member))
+        within(_TRANSACTION_S, self._producer.commit_transaction)
         return True
 
     def close(self) -> None:

@@ -111,16 +111,14 @@ def score_drip(
         today = day[COUNTS + stat] / day_factor(model, group, day[KIND], stat)
         if today <= mean:
             continue
-        total = min(today, cap)
-        loudest = total
-        spread = model.spread[group, stat]
+        total = loudest = min(today, cap)
         for back in range(me[N_DRIP_DAYS]):
             count = min(np.float64(recent[k, back]), cap)
             total += count
             loudest = max(loudest, count)
             span = back + 2
             expected = span * mean
-            wide = sum_dispersion(mean, dispersion, trust, spread, days, span)
+            wide = sum_dispersion(mean, dispersion, trust, model.spread[group, stat], days, span)
             excess = total - max(loudest - mean, 0.0) - expected
             variance = expected + wide * expected * expected
             if excess <= 0.0 or excess * excess < _SCREEN_SD * _SCREEN_SD * variance:

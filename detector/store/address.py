@@ -1,4 +1,4 @@
-"""Where a PostgreSQL database is: a URL without a password, which comes from elsewhere."""
+"""Where a store is: a file, or a PostgreSQL URL without a password, which comes from elsewhere."""
 
 from __future__ import annotations
 
@@ -11,6 +11,7 @@ from urllib.parse import parse_qsl, unquote, urlsplit
 
 from detector.errors import OptionError
 
+SCHEME = "sqlite:///"
 _SCHEMES = ("postgresql://", "postgres://")
 _PARAMETERS = (
     "host", "port", "passfile", "sslmode", "sslrootcert", "sslcert", "sslkey", "sslcrl",
@@ -34,6 +35,25 @@ class Address:
 def is_postgresql(url: str) -> bool:
     """Tell whether a URL means PostgreSQL."""
     return url.startswith(_SCHEMES)
+
+
+def sqlite_path(url: str) -> Path:
+    """Return the file of a SQLite URL.
+
+    Raises:
+        OptionError: it is no URL of a store.
+
+    >>> sqlite_path("sqlite:///bank/alerts.db").as_posix()
+    'bank/alerts.db'
+    """
+    if url.startswith(SCHEME) and len(url) > len(SCHEME):
+        return Path(url.removeprefix(SCHEME))
+    kind = url.split(":", 1)[0]
+    raise OptionError(
+        f"stores of kind {kind!r} are not available in this version",
+        where="--store",
+        hint="Use sqlite:///path/file.db or postgresql://user@host/database",
+    )
 
 
 def address_of(url: str) -> Address:

@@ -20,10 +20,10 @@ from sqlalchemy.exc import TimeoutError as PoolTimeoutError
 from sqlalchemy.pool import QueuePool
 
 from detector.errors import StoreError
-from detector.store.address import address_of, is_postgresql
+from detector.store.address import SCHEME, address_of, is_postgresql, sqlite_path
 from detector.store.migrations import scripts
 from detector.store.postgresql import PostgresqlDatabase, connect, told
-from detector.store.sqlite import SCHEME, lock_file, open_file
+from detector.store.sqlite import lock_file, open_file
 
 _READERS = 10
 _WAIT_S = 10.0
@@ -51,11 +51,15 @@ class ConsoleStore:
                 "postgresql+psycopg://", lambda: connect(address, autocommit=False), _READERS
             )
         else:
-            path = Path(url.removeprefix(SCHEME))
+            path = sqlite_path(url)
             self.where = f"{SCHEME}{path}"
             refuse_another_schema(path)
             self._lock = lock_file(console_file(path))
-            open_file(console_file(path), "sqlite_console").close()
+            try:
+                open_file(console_file(path), "sqlite_console").close()
+            except StoreError:
+                self._lock.close()
+                raise
             self._reader = _engine("sqlite://", lambda: _attached(path, "ro"), _READERS)
             self._writer = _engine("sqlite://", lambda: _attached(path, "rw"), 1)
             event.listen(self._reader, "begin", lambda db: db.exec_driver_sql("begin"))
@@ -103,8 +107,12 @@ class ConsoleStore:
             self._lock.close()
 
 
-def refuse_another_schema(path: Path) -> None:
-    """Refuse a file of the detector's that this version cannot read.
+def refuse_another_schema(path: Path, dialect: str = "sqlite") -> None:
+    """Refuse a SQLite file that this version cannot read.
+
+    Args:
+        path: the file.
+        dialect: which schema it should hold, a folder of ``schema``.
 
     Raises:
         StoreError: it is missing, no database, or of another schema.
@@ -113,7 +121,7 @@ def refuse_another_schema(path: Path) -> None:
     if not path.is_file():
         what, hint = "does not exist", "Run the detector with this --store first"
         raise StoreError(what, where=where, hint=hint)
-    known = len(scripts("sqlite"))
+    known = len(scripts(dialect))
     try:
         with _opened(path, "ro") as db:
             (version,) = db.execute("pragma user_version").fetchone()

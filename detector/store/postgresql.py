@@ -89,6 +89,7 @@ class PostgresqlDatabase:
         if self._version(db, known) == len(known):
             return
         with db.transaction():
+            db.execute("set local statement_timeout = 0; set local lock_timeout = 0")
             db.execute("select pg_advisory_xact_lock(%s)", (_MIGRATION_LOCK,))
             version = self._version(db, known)
             for number, script in enumerate(known[version:], start=version + 1):
@@ -97,16 +98,11 @@ class PostgresqlDatabase:
             renew_grants(db)
 
     def _version(self, db: psycopg.Connection[Any], known: list[str]) -> int:
-        (exists,) = db.execute("select to_regclass('schema_version') is not null").fetchone() or (
-            False,
-        )
-        if not exists:
+        if not _value(db, "select to_regclass('schema_version') is not null"):
             return 0
-        (version,) = db.execute(
-            "select coalesce(max(number), 0) from schema_version"
-        ).fetchone() or (0,)
+        version = int(_value(db, "select coalesce(max(number), 0) from schema_version"))
         refuse_newer(version, len(known), self.where)
-        return int(version)
+        return version
 
     def read(self, work: Callable[[Transaction], T]) -> T:
         """Run ``work`` on one snapshot of the data."""
@@ -180,6 +176,11 @@ def connect(address: Address, *, autocommit: bool = True) -> psycopg.Connection[
     keepalives = {"keepalives_idle": 10, "keepalives_interval": 5, "keepalives_count": 3}
     options = {**defaults, **keepalives, **address.parameters, "options": limits}
     return psycopg.connect("", autocommit=autocommit, **options)
+
+
+def _value(db: psycopg.Connection[Any], query: str) -> Any:
+    ((value,),) = db.execute(query).fetchall()
+    return value
 
 
 def told(error: psycopg.Error) -> str:

@@ -12,10 +12,10 @@ from pathlib import Path
 from typing import IO, Any, TypeVar
 
 from detector.errors import StoreError
+from detector.store.address import SCHEME
 from detector.store.database import Transaction, Values
 from detector.store.migrations import refuse_newer, scripts
 
-SCHEME = "sqlite:///"
 _BUSY_TIMEOUT_S = 30.0
 _DATABASE_PAGE_BYTES = 32_768  # a state page is a long value: 4 KB pages took twice the time
 # sqlite3 cannot even put some messages about a damaged schema into words

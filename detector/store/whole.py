@@ -27,11 +27,11 @@ from sqlalchemy.exc import DBAPIError
 from sqlalchemy.pool import NullPool
 
 from detector.errors import StoreError
-from detector.store.address import address_of, is_postgresql
+from detector.store.address import SCHEME, address_of, is_postgresql, sqlite_path
 from detector.store.console import console_file, refuse_another_schema, told_of
 from detector.store.postgresql import PostgresqlDatabase, connect, told
 from detector.store.roles import make_roles
-from detector.store.sqlite import SCHEME, lock_file, open_file
+from detector.store.sqlite import lock_file, open_file
 
 _BUSY_TIMEOUT_S = 30.0
 _ARROW = {
@@ -55,7 +55,7 @@ def prepare(url: str) -> None:
     if is_postgresql(url):
         PostgresqlDatabase(address_of(url)).close()
         return
-    path = Path(url.removeprefix(SCHEME))
+    path = sqlite_path(url)
     for file, dialect in ((path, "sqlite"), (console_file(path), "sqlite_console")):
         with lock_file(file):
             open_file(file, dialect).close()
@@ -98,7 +98,7 @@ def writing(url: str) -> Iterator[Connection]:
     """
     with ExitStack() as locks:
         if not is_postgresql(url):
-            path = Path(url.removeprefix(SCHEME))
+            path = sqlite_path(url)
             for file in (path, console_file(path)):
                 locks.enter_context(lock_file(file))
         with _connected(url, "rw") as db:
@@ -112,9 +112,12 @@ def _connected(url: str, mode: str) -> Iterator[Connection]:
         where = address.shown
         dialect, creator = "postgresql+psycopg://", lambda: connect(address, autocommit=False)
     else:
-        path = Path(url.removeprefix(SCHEME))
+        path = sqlite_path(url)
         where = f"{SCHEME}{path}"
         refuse_another_schema(path)
+        if not console_file(path).exists():  # nobody has opened the console yet
+            open_file(console_file(path), "sqlite_console").close()
+        refuse_another_schema(console_file(path), "sqlite_console")
         dialect, creator = "sqlite://", lambda: _both_files(path, mode)  # type: ignore[assignment,return-value]
     engine = create_engine(dialect, creator=creator, poolclass=NullPool, hide_parameters=True)
     if engine.dialect.name == "sqlite":

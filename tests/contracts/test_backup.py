@@ -131,6 +131,15 @@ def test_a_backup_is_taken_while_the_store_is_in_use(filled: str, tmp_path: Path
         store.write_alerts(claim, [an_alert("new")])
 
 
+def test_a_store_without_a_console_is_saved_too(url: str, another_url: str, tmp_path: Path) -> None:
+    """A replay alone has left it; its console's tables are empty."""
+    with closing(open_store(url)) as store:
+        store.write_alerts(store.claim(STREAM, "one"), [an_alert()])
+    back_up(url, tmp_path / "store.zip")
+
+    assert restore(another_url, tmp_path / "store.zip")["alert"] == 1
+
+
 def _flip(file: Path) -> None:
     content = bytearray(file.read_bytes())
     content[len(content) // 3] ^= 1
