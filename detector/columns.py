@@ -126,6 +126,7 @@ class EventBatch:
 
     Hashes are 63-bit int64 (``detector.hashing.hash_strings``); 0 means the field is missing.
     ``event_hash`` covers system and event id together: it is the duplicate key.
+    ``valid_until_ns`` is ``timestamps.NOT_A_TIME`` where an event names none.
     ``customer_number`` is the number a customer id ends with, -1 where it ends with none.
     ``raw`` keeps the source bytes so that a row rejected later can still be shown whole;
     ``line_numbers`` (1-based, in ``source``) say where it stood.
@@ -137,6 +138,7 @@ class EventBatch:
     customer_hash: NDArray[np.int64]
     customer_number: NDArray[np.int64]
     record_count: NDArray[np.int64]
+    valid_until_ns: NDArray[np.int64]
     user_role: Coded
     user_branch: Coded
     record_branch: Coded
@@ -151,6 +153,7 @@ class EventBatch:
     channel: Coded
     ticket_id: Coded
     purpose: Coded
+    verdict: Coded
     event_ids: Sequence[str]
     user_ids: Sequence[str]
     customer_ids: Sequence[str]

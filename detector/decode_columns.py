@@ -142,6 +142,7 @@ class Table:
             customer_hash=customer_id.hashes(),
             customer_number=customer_id.numbers(),
             record_count=self.numbers["record_count"],
+            valid_until_ns=self.numbers["valid_until"],
             event_ids=event_id.texts(),
             user_ids=user_id.texts(),
             customer_ids=customer_id.texts(),

@@ -29,6 +29,7 @@ if TYPE_CHECKING:
 
 _OPTIONAL_TEXT = {str, type(None)}
 _UNSHOWABLE = frozenset({"text_too_long", "bad_characters"})
+_MISSING = {COUNT: 1, TIME: NOT_A_TIME}
 
 
 def column_of(
@@ -37,7 +38,7 @@ def column_of(
     """Take one field out of all documents; wrong values are noted in ``rows.bad``."""
     kind = FIELDS[name]
     if rule is None:
-        return [1 if kind == COUNT else None] * len(rows.documents)
+        return [_MISSING.get(kind)] * len(rows.documents)
     values = _raw_values(rule, rows)
     if loose:
         values = [None if value == "" else value for value in values]
@@ -206,11 +207,14 @@ def _as_number(text: str) -> float | str:
 
 
 def _times(name: str, values: list[Any], rule: Rule, rows: Rows, bounds: Bounds) -> list[int]:
+    if name not in REQUIRED and set(map(type, values)) <= {type(None)}:
+        return [NOT_A_TIME] * len(values)
     times = _fast_times(values, rule)
     for row, value in enumerate(values):
         if times[row] == NOT_A_TIME:
             times[row] = _time(name, value, row, rule, rows)
-        if not bounds.not_before_ns <= times[row] <= bounds.not_after_ns:
+        in_bounds = bounds.not_before_ns <= times[row] <= bounds.not_after_ns
+        if name in REQUIRED and not in_bounds:
             rows.refuse(row, "time_out_of_bounds", name)
             times[row] = 0
     return times
@@ -227,14 +231,16 @@ def _fast_times(values: list[Any], rule: Rule) -> list[int]:
 
 
 def _time(name: str, value: Any, row: int, rule: Rule, rows: Rows) -> int:
+    """Parse one time the slow way; NOT_A_TIME where it is missing or refused."""
     if value is None or value == "":
-        rows.refuse(row, "missing_field" if value is None else "empty_value", name)
+        if name in REQUIRED:
+            rows.refuse(row, "missing_field" if value is None else "empty_value", name)
         return NOT_A_TIME
     if isinstance(value, bool) or not isinstance(value, str | int | float):
-        rows.refuse(row, "wrong_type", name)
+        _refuse(rows, row, "wrong_type", name, rule)
         return NOT_A_TIME
     parsed = parse_one(value, rule.formats, rule.zone)
     if parsed is None:
-        rows.refuse(row, "unknown_time_format", name)
+        _refuse(rows, row, "unknown_time_format", name, rule)
         return NOT_A_TIME
     return parsed

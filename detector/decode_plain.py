@@ -13,12 +13,12 @@ from detector.compiled import wrapping
 from detector.decode_columns import CODED, Ids, IdSpans, IdTexts, Table
 from detector.decode_fields import all_fine, checked_text, translated
 from detector.decode_scan import Scan, scan
-from detector.decode_tokens import ABSENT, INTEGER
+from detector.decode_tokens import ABSENT, INTEGER, NULL
 from detector.decode_values import check_ids, code_spans, read_counts, read_times
 from detector.events import COUNT, FIELDS, ID, REQUIRED, TIME
 from detector.mapping import Mapping, Rule
 from detector.state.layout import I64, U8
-from detector.timestamps import EPOCH_NS
+from detector.timestamps import EPOCH_NS, NOT_A_TIME
 
 _ABSENT_RULE = Rule()
 
@@ -84,17 +84,26 @@ def decode_plain(
     table = Table({}, {}, {})
     for name, kind in FIELDS.items():
         rule = mapping.rules.get(name, _ABSENT_RULE)
-        fields = [_field(name, rule, found, pointer) for pointer in rule.pointers]
+        fields = _fields(name, rule, found)
         if kind == COUNT:
             table.numbers[name] = _counts(fields, plain)
         elif kind == TIME:
-            table.numbers[name] = _times(fields[0], *time_bounds_ns)
+            bounds_ns = time_bounds_ns if name in REQUIRED else None
+            table.numbers[name] = _times(fields, plain, bounds_ns)
         elif kind == ID:
             table.ids[name] = _ids(name, rule, fields, plain, numbers)
         else:
             table.coded[name] = _coded(name, rule, fields, plain)
     rows, left_over = np.flatnonzero(plain), np.flatnonzero(plain == 0)
     return Plain(table if not left_over.size else table.take(rows), rows, left_over)
+
+
+def _fields(name: str, rule: Rule, found: Scan) -> list[_Field]:
+    """Return where a rule's values lie; nothing where no line has any, which is usual."""
+    columns = [found.column[pointer] for pointer in rule.pointers]
+    if FIELDS[name] != ID and not any(found.spans.kind[:, column].any() for column in columns):
+        return []
+    return [_field(name, rule, found, pointer) for pointer in rule.pointers]
 
 
 def _field(name: str, rule: Rule, found: Scan, pointer: tuple[str, ...]) -> _Field:
@@ -113,14 +122,21 @@ def _counts(fields: list[_Field], plain: U8) -> I64:
     return out
 
 
-def _times(field: _Field, first_ns: int, last_ns: int) -> I64:
-    formats = field.rule.formats
-    units = [EPOCH_NS[name] for name in formats if name in EPOCH_NS]
-    out = np.empty(field.plain.size, dtype=np.int64)
-    is_iso = "iso8601" in formats
-    unit_ns = units[0] if units else 0
-    read_times(field.text, field.start, field.stop, field.kind, is_iso, unit_ns, out)
-    field.plain[(out < first_ns) | (out > last_ns)] = 0
+def _times(fields: list[_Field], plain: U8, bounds_ns: tuple[int, int] | None) -> I64:
+    """Read times; without bounds the field may be missing, and is then NOT_A_TIME."""
+    out = np.full(plain.size, NOT_A_TIME, dtype=np.int64)
+    is_given = np.zeros(plain.size, dtype=np.bool_)
+    for field in fields:
+        formats = field.rule.formats
+        units = [EPOCH_NS[name] for name in formats if name in EPOCH_NS]
+        is_iso = "iso8601" in formats
+        unit_ns = units[0] if units else 0
+        read_times(field.text, field.start, field.stop, field.kind, is_iso, unit_ns, out)
+        is_given = (field.kind != ABSENT) & (field.kind != NULL)
+    if bounds_ns is None:
+        plain[is_given & (out == NOT_A_TIME)] = 0
+    else:
+        plain[(out < bounds_ns[0]) | (out > bounds_ns[1])] = 0
     return out
 
 

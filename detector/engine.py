@@ -13,12 +13,14 @@ from detector.alerts import Alert, Episodes
 from detector.columns import EventBatch, Reject
 from detector.errors import SnapshotError
 from detector.plan import Plan
-from detector.scoring.model import JUMP, TOO_LATE, Out
+from detector.scoring.model import APPROVES_NOTHING, JUMP, TOO_LATE, Out
 from detector.scoring.output import ClosedDays, KeptRows, empty_out, raise_alerts
 from detector.scoring.row import score_rows
 from detector.scoring.rows import rows_of
 from detector.scoring.slow_drip import SLOW_DRIP
 from detector.state.layout import (
+    APPROVAL_LIMIT,
+    APPROVALS,
     BRANCH_LIMIT,
     CUSTOMER_LIMIT,
     DUPLICATES,
@@ -30,6 +32,7 @@ from detector.state.layout import (
     TAIL_LIMIT,
     UNSCORED,
     VALUE_LIMIT,
+    VERDICTS,
     Tables,
     empty_tables,
 )
@@ -44,9 +47,16 @@ _COUNTERS = {
     "customer_limit": CUSTOMER_LIMIT,
     "branch_limit": BRANCH_LIMIT,
     "value_limit": VALUE_LIMIT,
+    "approval_limit": APPROVAL_LIMIT,
+    "approvals": APPROVALS,
+    "verdicts": VERDICTS,
 }
 _REMEDY = "Start with an empty store, or restore an unchanged copy"
-_REJECTED = {TOO_LATE: "too_late", JUMP: "time_jump"}
+_REJECTED = {
+    TOO_LATE: ("too_late", "event_time"),
+    JUMP: ("time_jump", "event_time"),
+    APPROVES_NOTHING: ("approves_nothing", "valid_until"),
+}
 
 
 @dataclass(slots=True)
@@ -192,13 +202,10 @@ def _counts(delta: NDArray[np.int64], tables: Tables) -> dict[str, int]:
 
 
 def _rejects(batch: EventBatch, out: Out) -> list[Reject]:
-    """Return the rows whose time cannot be used, in arrival order."""
-    return [
-        Reject(
-            _REJECTED[int(out.code[row])],
-            f"{batch.source}:{batch.line_numbers[row]}",
-            "event_time",
-            batch.raw[row],
-        )
-        for row in np.flatnonzero((out.code == TOO_LATE) | (out.code == JUMP)).tolist()
-    ]
+    """Return the rows whose times cannot be used, in arrival order."""
+    rejects = []
+    for row in np.flatnonzero(np.isin(out.code, list(_REJECTED))).tolist():
+        reason, name = _REJECTED[int(out.code[row])]
+        where = f"{batch.source}:{batch.line_numbers[row]}"
+        rejects.append(Reject(reason, where, name, batch.raw[row]))
+    return rejects

@@ -27,8 +27,13 @@ FIELDS: Final = {
     "channel": NOTE,
     "ticket_id": NOTE,
     "purpose": NOTE,
+    "verdict": CHOICE,
+    "valid_until": TIME,
 }
-"""Canonical fields the engine reads. Others are kept in the source's bytes only."""
+"""Canonical fields the engine reads. Others are kept in the source's bytes only.
+
+An event with a ``verdict`` or a ``valid_until`` is no access but a statement about its actor.
+"""
 
 REQUIRED: Final = ("event_id", "event_time", "user_id", "action")
 
@@ -38,6 +43,7 @@ CHOICES: Final = {
         "C1": "C1", "C2": "C2", "C3": "C3", "general": "C1", "confidential": "C2", "secret": "C3",
     },
     "outcome": {"success": "success", "denied": "denied", "error": "error"},
+    "verdict": {"benign": "benign", "confirmed": "confirmed"},
 }  # fmt: skip
 
 MAX_TEXT: Final = 256
@@ -47,7 +53,7 @@ REASONS: Final = (
     "empty_line", "line_too_long", "not_utf8", "not_json", "too_deep", "not_an_object",
     "duplicate_key", "missing_field", "wrong_type", "empty_value", "text_too_long",
     "bad_characters", "unknown_value", "unknown_time_format", "time_out_of_bounds",
-    "negative_count", "count_too_large", "too_late", "time_jump", "tombstone",
+    "negative_count", "count_too_large", "too_late", "time_jump", "approves_nothing", "tombstone",
 )  # fmt: skip
 """Every reason code a reject can carry."""
 

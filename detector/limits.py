@@ -48,6 +48,8 @@ def limits_of(
         max_customers=policy.limits.max_customers_per_actor,
         max_branches=policy.limits.max_branches_per_actor,
         max_values=policy.limits.max_values_per_actor,
+        max_approvals=policy.limits.max_approvals_per_actor,
+        benign_days=int(policy.learning.benign_days),
         threshold=np.array([detector.threshold for detector in detectors], dtype=np.float64),
         notable=np.array([detector.notable for detector in detectors], dtype=np.float64),
         enabled=enabled,

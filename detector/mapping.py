@@ -157,7 +157,7 @@ def _typed(field: str, spec: dict[str, Any], where: str) -> None:
         _refuse(field, "enum", enum, "a table text = text", where)
     for key in ("formats", "zone"):
         if key in spec and FIELDS[field] != TIME:
-            _refuse(field, key, spec[key], "only for event_time", where)
+            _refuse(field, key, spec[key], "only for event_time and valid_until", where)
 
 
 def _pointer(field: str, pointer: Any, where: str) -> tuple[str, ...]:

@@ -38,9 +38,11 @@ _NUMBER_RANGES: dict[str, tuple[float, float]] = {
     "limits.max_customers_per_actor": (1, 100_000_000),
     "limits.max_branches_per_actor": (1, 1_000_000),
     "limits.max_values_per_actor": (8, 1_000_000),
+    "limits.max_approvals_per_actor": (1, 10_000),
     "limits.max_line_bytes": (1_000, 100_000_000),
     "learning.half_life_active_days": (2, 1_000),
     "learning.flagged_day_weight": (0.001, 1),
+    "learning.benign_days": (1, 366),
     "learning.mature_days": (1, 100),
     "learning.winsor_sd": (1, 100),
     "detectors.*.threshold": (0, 40),
@@ -86,6 +88,7 @@ class LimitPolicy:
     max_customers_per_actor: int
     max_branches_per_actor: int
     max_values_per_actor: int
+    max_approvals_per_actor: int
     max_line_bytes: int
 
 
@@ -105,6 +108,7 @@ class LearningPolicy:
 
     half_life_active_days: float
     flagged_day_weight: float
+    benign_days: float
     mature_days: float
     winsor_sd: float
 

@@ -106,6 +106,48 @@ class Looks:
         return len(held - self.served)
 
 
+@dataclass(frozen=True)
+class Approval:
+    """What one approval covers: a time, and what it names; None stands for any."""
+
+    since: int
+    until: int
+    customer: str | None
+    branch: str | None
+    ticket: str | None
+
+    def covers(self, time: int, customer: str | None, branch: str | None, ticket: str) -> bool:
+        """Whether an access lies within."""
+        return (
+            self.since <= time < self.until
+            and self.customer in (None, customer)
+            and self.branch in (None, branch)
+            and self.ticket in (None, ticket)
+        )
+
+
+def day_teaches(
+    verdicts: list[tuple[int, int, str]], day: int, flagged: bool, benign_days: int, least: float
+) -> float:
+    """Weight of a closed day.
+
+    Args:
+        verdicts: time, local day and word of each, in any order.
+        day: the local day that has closed.
+        flagged: whether it was flagged.
+        benign_days: how long a benign verdict holds.
+        least: weight of a flagged day without a verdict.
+    """
+    if not flagged:
+        return 1.0
+    if not verdicts:
+        return least
+    _, since, word = max(verdicts, key=lambda v: (v[0], v[2]))
+    if word == "confirmed":
+        return 0.0
+    return 1.0 if day < since + benign_days else least
+
+
 def ordered_rows(numbers: list[int]) -> int:
     """Rows at which at least three small steps in a row have gone the same way."""
     path = [n for i, n in enumerate(numbers) if i == 0 or n != numbers[i - 1]]

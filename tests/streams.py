@@ -41,6 +41,31 @@ def event(number: int, user: str, when: datetime, **fields: Any) -> dict[str, An
     }
 
 
+def approval(
+    number: int, user: str, since: datetime, until: datetime | str, **scope: Any
+) -> dict[str, Any]:
+    """An approval for a user; scope: ``customer_id``, ``record_branch``, ``ticket_id``."""
+    return {
+        "event_id": f"a{number}",
+        "event_time": since.isoformat(),
+        "user_id": user,
+        "action": "approve",
+        "valid_until": until if isinstance(until, str) else until.isoformat(),
+        **scope,
+    }
+
+
+def verdict(number: int, user: str, when: datetime, word: str) -> dict[str, Any]:
+    """Return a judgement about a user: ``benign`` or ``confirmed``."""
+    return {
+        "event_id": f"v{number}",
+        "event_time": when.isoformat(),
+        "user_id": user,
+        "action": "judge",
+        "verdict": word,
+    }
+
+
 def lines_of(events: Iterable[dict[str, Any]]) -> list[bytes]:
     """Return events as lines of JSON."""
     return [orjson.dumps(item) for item in events]

@@ -68,6 +68,13 @@ CASES = {
         "duplicate_key",
     ),
     "unknown outcome": (changed(outcome="perhaps"), "unknown_value"),
+    "unknown verdict": (changed(verdict="guilty"), "unknown_value"),
+    "end of an approval is a flag": (changed(valid_until=True), "wrong_type"),
+    "end of an approval is a date": (changed(valid_until="2026-03-09"), "unknown_time_format"),
+    "end of an approval in 2999": (
+        changed(valid_until="2999-01-01T00:00:00Z"),
+        "unknown_time_format",
+    ),
 }
 
 

@@ -28,6 +28,8 @@ GOOD = {
     "data_class": "secret",
     "outcome": "denied",
     "account_type": "person",
+    "verdict": "benign",
+    "valid_until": "2026-04-01T00:00:00+08:00",
     "note": {"a": [1, -2.5, {"b": None}], "c": True},
 }
 # Nested pointers, a join, an enum with a default, a constant and line numbers.
@@ -35,6 +37,7 @@ NESTED = Mapping(
     {
         "event_id": Rule(line_number=True),
         "event_time": Rule(pointers=(("at",),), formats=("iso8601", "epoch_ms")),
+        "valid_until": Rule(pointers=(("who", "x"),), formats=("epoch_ms",), null_on_error=True),
         "user_id": Rule(pointers=(("who", "id"),)),
         "action": Rule(pointers=(("what",), ("who", "how")), separator="+"),
         "account_type": Rule(pointers=(("who", "id"),), enum={"u1": "service"}, default="person"),
@@ -46,7 +49,7 @@ NESTED = Mapping(
 )
 NESTED_GOOD = {
     "at": 1_772_424_000_000,
-    "who": {"id": "u1", "how": "慢"},
+    "who": {"id": "u1", "how": "慢", "x": 1_782_424_000_000},
     "what": "read",
     "n": 4,
     "where": {"a/b": "B2"},

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from tests.conftest import Run
-from tests.streams import event, lines_of
+from tests.streams import approval, event, lines_of
 
 NOON = datetime(2024, 3, 4, 4, 0, tzinfo=UTC)  # a Monday in a year whose holidays are known
 LIMITED = {
@@ -31,6 +31,13 @@ LIMITED = {
     "max_values_per_actor = 8": (
         [event(i, "u1", NOON + timedelta(seconds=i), device_id=f"PC-{i}") for i in range(13)],
         "6 values beyond max_values_per_actor were left out of profiles",
+    ),
+    "max_approvals_per_actor = 2": (
+        [
+            approval(i, "u1", NOON, NOON + timedelta(days=1), customer_id=f"c{i}")
+            for i in (0, 1, 1, 2, 3)
+        ],
+        "2 approvals beyond max_approvals_per_actor explain nothing",
     ),
 }
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import subprocess
 import sys
-from datetime import timedelta
+from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Any
 
@@ -21,7 +21,7 @@ from detector.engine import new_state, restore_state, step
 from detector.reference import Branch, Cover, Reference, Staff
 from detector.state.snapshot import dump, load
 from tests.golden.regenerate import second_act
-from tests.streams import MONDAY, batch_of, event, plan_of, run
+from tests.streams import MONDAY, approval, batch_of, event, plan_of, run, verdict
 
 DAY = MONDAY.date()
 KNOWN = Reference(
@@ -61,6 +61,7 @@ def streams(draw: st.DrawFn) -> list[dict[str, Any]]:
     """Some people over some days: bursts, late and double rows, gaps, other branches.
 
     Devices, tickets, refusals and the like come and go; some walk through customer numbers.
+    Between them come approvals and verdicts.
     """
     events: list[dict[str, Any]] = []
     clock = MONDAY
@@ -68,6 +69,9 @@ def streams(draw: st.DrawFn) -> list[dict[str, Any]]:
     for number in range(draw(st.integers(1, 60))):
         clock += timedelta(seconds=draw(gaps))
         late = timedelta(seconds=draw(st.sampled_from([0, 0, 0, 0, 600, 5_000, 9_000, 90_000])))
+        if draw(st.integers(0, 5)) == 0:
+            events.append(draw(statements(number, clock - late)))
+            continue
         shape = draw(st.integers(0, 9))
         extra = {
             name: draw(st.sampled_from(values))
@@ -89,6 +93,21 @@ def streams(draw: st.DrawFn) -> list[dict[str, Any]]:
             )
         )
     return events
+
+
+@st.composite
+def statements(draw: st.DrawFn, number: int, when: datetime) -> dict[str, Any]:
+    """A verdict, or an approval: of much or little, for long, short or no time at all."""
+    user, word = f"u{draw(st.integers(0, 3))}", draw(st.sampled_from(["benign", "confirmed", ""]))
+    if word:
+        return verdict(number, user, when, word)
+    scope = {
+        "customer_id": draw(st.sampled_from([None, "c1", "c2", "c3"])),
+        "record_branch": draw(st.sampled_from([None, None, "B2", "B3"])),
+        "ticket_id": draw(st.sampled_from([None, None, None, "T1", "T9"])),
+    }
+    hours = draw(st.sampled_from([-1, 1, 30, 500]))
+    return approval(number, user, when, when + timedelta(hours=hours), **scope)
 
 
 def by_user(lines: list[bytes]) -> dict[bytes, list[bytes]]:
@@ -221,6 +240,14 @@ def everything_at_once() -> list[dict[str, Any]]:
         )
         for i in range(1_300)
     ]
+    for i in range(40, 1_300, 60):
+        user, when = f"u{i % 5}", MONDAY + timedelta(seconds=1_000 * i)
+        until = when + timedelta(hours=i % 50)
+        busy.append(verdict(i, user, when, "benign" if i % 3 else "confirmed"))
+        busy.append(approval(i, user, when, until, record_branch="B2"))
+        busy.append(approval(-i, user, when, until, customer_id=f"c{i % 211}"))
+        busy.append(approval(9_000 + i, "u4", when, until, ticket_id="T1"))
+    busy.sort(key=lambda item: str(item["event_time"]))
     return [*busy, *second_act()]
 
 

@@ -23,25 +23,30 @@ from detector.plan import build_plan
 from detector.policy import load_policy
 from detector.reference import Reference
 from detector.state.layout import (
+    APPROVALS_TOP,
     BEST_BIN,
     BEST_BRANCH,
     BEST_STAT,
     CHUNK,
     CHUNK_CLASS,
+    FIRST_APPROVAL,
+    FREE_APPROVAL,
     HOME,
     KIND,
     LOUDEST,
+    N_APPROVALS,
     N_CHANNELS,
     N_CLOSED,
     N_DRIP_DAYS,
     OPEN_1H,
     ROLE,
     TAIL_END,
+    VERDICT,
     WEIGHTS,
 )
 from detector.state.snapshot import VERSION, arrays_of, dump, load
 from detector.store import Checkpoint, open_store
-from tests.streams import MONDAY, batch_of, event, lines_of, plan_of, run
+from tests.streams import MONDAY, approval, batch_of, event, lines_of, plan_of, run
 
 _DIGEST_BYTES = 16
 
@@ -52,6 +57,8 @@ def small_state() -> State:
         event(i, f"u{i % 3}", MONDAY + timedelta(seconds=i), records=90, branch=f"B{i % 4}")
         for i in range(60)
     ]
+    tomorrow = MONDAY + timedelta(days=1)
+    events += [approval(i, f"u{i % 2}", MONDAY, tomorrow, ticket_id=f"T{i}") for i in range(6)]
     lines, _, state = run(events, plan_of(min_score=0.2))
     assert lines
     return state
@@ -253,6 +260,9 @@ def test_an_array_shorter_than_its_neighbours_is_refused(name: str) -> None:
         ("counts", 3, 10**9), ("counts", 3, -5),
         ("actors.table", 0, 10**6), ("customers.slot", 0, 10**6), ("customers.slot", 0, -2),
         ("branches.slot", 0, 10**6), ("values.slot", 0, 10**6), ("arena.free", 0, 10**9),
+        ("approvals.following", 0, 10**6), ("approvals.following", 2, 2),
+        ("approvals.following", 4, 0), ("approvals.following", 4, -1),
+        ("counts", APPROVALS_TOP, 10**9), ("counts", FREE_APPROVAL, 3),
     ],
 )  # fmt: skip
 def test_a_number_that_leads_outside_an_array_is_refused(name: str, cell: int, value: int) -> None:
@@ -296,6 +306,9 @@ def test_an_array_in_another_order_of_memory_is_taken_or_refused() -> None:
         ("actors.day", BEST_STAT, 21), ("actors.day", LOUDEST, N_CHANNELS + 1),
         ("actors.day", BEST_BIN, 96),
         ("actors.day", BEST_BRANCH, -1), ("actors.baseline", WEIGHTS, -4),
+        ("actors.ints", FIRST_APPROVAL, 10**6), ("actors.ints", FIRST_APPROVAL, 2),
+        ("actors.ints", FIRST_APPROVAL, 0), ("actors.ints", N_APPROVALS, -1),
+        ("actors.ints", VERDICT, -2),
     ],
 )  # fmt: skip
 def test_a_column_of_an_actor_that_leads_outside_is_refused(
@@ -354,7 +367,7 @@ def test_a_slot_in_use_beyond_the_last_actor_is_refused() -> None:
 def test_a_table_smaller_than_a_new_one_is_refused() -> None:
     """It would grow by nothing, for ever."""
     blank = {name: array[:1] for name, array in new_state(PLAN).arrays().items()}
-    for part in ("customers", "branches", "values"):
+    for part in ("customers", "branches", "values", "approvals"):
         small = {name: array for name, array in blank.items() if name.startswith(part)}
         with pytest.raises(SnapshotError, match="too small"):
             restore_state(PLAN, {**new_state(PLAN).arrays(), **small}, STATE.meta())

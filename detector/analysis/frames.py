@@ -117,7 +117,7 @@ def _plain(name: str, column: Any, *, has_mapping: bool) -> Any:
     pa = needed("pyarrow")
     kind = column.type
     if pa.types.is_timestamp(kind):
-        if kind.tz is None and not has_mapping and name == "event_time":
+        if kind.tz is None and not has_mapping and FIELDS.get(name) == TIME:
             what, hint = "has no time zone", 'Use .dt.tz_localize("Asia/Shanghai") or the like'
             raise SourceError(what, where=f"events column {name}", hint=hint)
         return _iso_texts(column, "Z" if kind.tz is not None else "")
@@ -154,7 +154,7 @@ def read_events(
         max_line_bytes: longer rows are rejects.
 
     Returns:
-        One row an accepted event, in arrival order: ``event_time`` as UTC nanoseconds,
+        One row an accepted event, in arrival order: times as UTC nanoseconds (missing: NaT),
         ``record_count`` as integers, everything else as texts (missing: NA). ``attrs["rejects"]``
         counts rows that could not be used, by reason.
 
@@ -182,6 +182,7 @@ def _columns(batch: EventBatch, source: Events) -> dict[str, Any]:
         "user_id": list(batch.user_ids),
         "event_time": batch.event_time_ns,
         "record_count": batch.record_count,
+        "valid_until": batch.valid_until_ns,  # NOT_A_TIME is pandas' own NaT
         "customer_id": _customers(batch, source),
     }
     for name in FIELDS:

@@ -22,6 +22,7 @@ _LIMITS = {
     "customer_limit": "events beyond max_customers_per_actor counted as known customers",
     "branch_limit": "events beyond max_branches_per_actor were not scored for their branch",
     "value_limit": "values beyond max_values_per_actor were left out of profiles",
+    "approval_limit": "approvals beyond max_approvals_per_actor explain nothing",
 }
 
 

@@ -26,6 +26,7 @@ from detector.kafka.settings import KafkaSettings, kafka_settings
 from detector.kafka.transfer import Transfer
 from detector.mapping import load_mapping
 from detector.policy import load_policy
+from detector.timestamps import NOT_A_TIME
 
 _SECOND_NS = 1_000_000_000
 
@@ -109,6 +110,8 @@ def canonical_lines(batch: EventBatch) -> list[bytes]:
         event |= {name: text for name, one in coded.items() if (text := one.at(row)) is not None}
         if batch.customer_ids[row]:
             event["customer_id"] = batch.customer_ids[row]
+        if batch.valid_until_ns[row] != NOT_A_TIME:
+            event["valid_until"] = _iso_ns(int(batch.valid_until_ns[row]))
         event["record_count"] = int(batch.record_count[row])
         lines.append(orjson.dumps(event))
     return lines

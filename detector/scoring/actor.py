@@ -7,6 +7,7 @@ from detector.scoring.model import JUMP, SCORED, TOO_LATE, Limits, Model, Rows
 from detector.state.layout import (
     CHUNK,
     CLOSED_UNTIL,
+    FIRST_DAY,
     HOME,
     HOME_GUESSED,
     HOME_KEY,
@@ -25,11 +26,10 @@ _DAY_NS = 86_400_000_000_000
 
 
 @aside
-def start_actor(tables: Tables, model: Model, user: int, t_ns: int) -> int:
+def start_actor(tables: Tables, model: Model, user: int) -> int:
     """Take a slot for a new actor and fill in what the staff directory says."""
     slot = add_actor(tables.actors, tables.counts, user)
     me = tables.actors.ints[slot]
-    me[NEWEST_NS] = t_ns
     me[CLOSED_UNTIL] = -1
     me[CHUNK] = take_chunk(tables.arena, tables.counts, 0)
     if model.staff_key.size:
@@ -43,11 +43,11 @@ def start_actor(tables: Tables, model: Model, user: int, t_ns: int) -> int:
 
 
 @part
-def slot_of(tables: Tables, model: Model, limits: Limits, user: int, t_ns: int) -> int:
+def slot_of(tables: Tables, model: Model, limits: Limits, user: int) -> int:
     """Return the actor's slot, a new one if there is room, or NOT_FOUND."""
     slot = find_actor(tables.actors, user)
     if slot == NOT_FOUND and tables.counts[N_ACTORS] < limits.max_actors:
-        slot = start_actor(tables, model, user, t_ns)
+        slot = start_actor(tables, model, user)
     return slot
 
 
@@ -56,8 +56,11 @@ def judge_time(me: I64, t_ns: int, limits: Limits) -> int:
     """Tell whether a row's time is usable: SCORED, TOO_LATE or JUMP.
 
     A single row far ahead of its actor must not close its windows and days; a second one
-    near the first shows that the actor is really there (back from a long leave).
+    near the first shows that the actor is really there (back from a long leave). The first
+    access sets the clock.
     """
+    if me[FIRST_DAY] == 0:
+        me[NEWEST_NS] = t_ns
     if t_ns < me[NEWEST_NS] - limits.lateness_ns:
         return TOO_LATE
     if t_ns > me[NEWEST_NS] + limits.max_jump_ns:

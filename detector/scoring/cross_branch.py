@@ -16,6 +16,7 @@ import numpy as np
 from detector.compiled import part
 from detector.scoring.model import Model
 from detector.scoring.negative_binomial import upper_tail_surprise
+from detector.state.days import weight_of_day
 from detector.state.layout import (
     AWAY_SIZE,
     DAY,
@@ -23,12 +24,9 @@ from detector.state.layout import (
     DAYS_SEEN,
     F32,
     F64,
-    FLAGGED,
     I64,
     N_CLOSED,
-    N_RING,
     NO_DAY,
-    RING_DAY,
     BranchPairs,
 )
 from detector.state.tables import find_cell
@@ -126,12 +124,11 @@ def fold_visits(
         day = pairs.day[cell, parity]
         if day in (NO_DAY, days[parity, DAY]):
             continue
-        back = me[RING_DAY] - day
-        is_flagged = 0 <= back < N_RING and (me[FLAGGED] >> back) & 1 == 1
-        weight = flagged_weight if is_flagged else 1.0
-        visits = np.float64(pairs.visits[cell]) + weight
-        size = np.float64(pairs.size[cell])
-        pairs.size[cell] = size + weight / visits * (max(pairs.today[cell, parity] - 1, 0) - size)
-        pairs.visits[cell] = visits
+        weight = weight_of_day(me, day, flagged_weight)
+        if weight > 0.0:
+            visits, n_more = np.float64(pairs.visits[cell]) + weight, pairs.today[cell, parity] - 1
+            size = np.float64(pairs.size[cell])
+            pairs.size[cell] = size + weight / visits * (max(n_more, 0) - size)
+            pairs.visits[cell] = visits
         pairs.day[cell, parity] = NO_DAY
         pairs.today[cell, parity] = 0

@@ -5,6 +5,7 @@ from __future__ import annotations
 from detector.compiled import part
 from detector.scoring.account import count_switch
 from detector.scoring.actor import take_home
+from detector.scoring.approvals import is_approved
 from detector.scoring.enumeration import count_order
 from detector.scoring.learn import learn_closed_days
 from detector.scoring.model import (
@@ -15,6 +16,7 @@ from detector.scoring.model import (
     IS_OWN,
     IS_SECRET,
     IS_SENSITIVE,
+    IS_TICKETED,
     IS_VOLUME,
     Limits,
     Model,
@@ -56,6 +58,7 @@ from detector.state.layout import (
     SECRET,
     SENSITIVE,
     SETTLED_DAYS,
+    TICKETS_APPROVED,
     UNEXPLAINED,
     Tables,
 )
@@ -121,7 +124,7 @@ def extract(
     grown = count_row(today, me, actors.ring[slot], t_ns, rows.records[row], is_volume)
     grown |= raise_peaks(today, window, 0, 0) | raise_peaks(today, window, 1, 4)
     newness, cell = note_customer(tables, rows, row, slot, day, limits)
-    explained = rows.flags[row] & IS_EXPLAINED != 0 or on_cover(model, rows, row, today)
+    explained = is_explained(tables, rows, row, me, model, today)
     change = explain_customer(tables, cell, day, newness, explained)
     settled = day - me[FIRST_DAY] >= SETTLED_DAYS
     grown |= count_kinds(rows, row, me, today, newness)
@@ -225,6 +228,22 @@ def count_kinds(rows: Rows, row: int, me: I64, day: I64, newness: int) -> int:
     if rows.number[row] >= 0:
         grown |= count_order(me, day, rows.number[row])
     return grown | count_switch(me, day, rows.time_ns[row], rows.device[row])
+
+
+@part
+def is_explained(tables: Tables, rows: Rows, row: int, me: I64, model: Model, day: I64) -> bool:
+    """Tell whether business, a ticket, an approval or cover duty explains a row.
+
+    A ticket that nobody listed is taken for a case of another system, until an approval of
+    the actor has named one: from then on tickets have to be approved.
+    """
+    flags = rows.flags[row]
+    return bool(
+        flags & IS_EXPLAINED != 0
+        or (flags & IS_TICKETED != 0 and me[TICKETS_APPROVED] == 0)
+        or is_approved(tables.approvals, me, rows, row)
+        or on_cover(model, rows, row, day)
+    )
 
 
 @part

@@ -12,6 +12,8 @@ from detector.scoring.off_hours import OFF_HOURS, learn_hours
 from detector.scoring.repeat_target import REPEAT_TARGET, learn_repeat
 from detector.scoring.slow_drip import SLOW_DRIP, learn_drip
 from detector.scoring.unfamiliar import UNFAMILIAR, learn_values
+from detector.scoring.verdicts import teaching_weight
+from detector.state.days import mark_day
 from detector.state.layout import (
     AWAY_SIZE,
     CLOSED_UNTIL,
@@ -21,17 +23,14 @@ from detector.state.layout import (
     DAYS_SEEN,
     F32,
     FIRST_DAY,
-    FLAGGED,
     FOREIGN,
     HOME,
     KIND,
     N_CLOSED,
     N_CLOSED_REST,
     N_DAY,
-    N_RING,
     N_SURPRISE,
     NO_DAY,
-    RING_DAY,
     ROLE,
     SETTLED_DAYS,
     WHOLE,
@@ -58,7 +57,7 @@ def learn_closed_days(tables: Tables, slot: int, model: Model, limits: Limits, o
 def learn_day(
     tables: Tables, slot: int, parity: int, model: Model, limits: Limits, out: Out
 ) -> None:
-    """Learn from one closed day."""
+    """Learn from one closed day; one of weight 0 leaves what is usual as if it had not been."""
     actors = tables.actors
     me, baseline = actors.ints[slot], actors.baseline[slot]
     day = actors.day[slot, parity]
@@ -66,25 +65,24 @@ def learn_day(
     report_day(tables, slot, parity, group, out)
     flagged = actors.surprise[slot, parity, WHOLE] >= limits.flag_score
     remember_flagged(actors.surprise[slot, parity], baseline, flagged)
-    weight = limits.flagged_weight if flagged else 1.0
+    weight = teaching_weight(me, day[DAY], flagged, limits.flagged_weight)
     keep = model.decay[1]
     settled = day[DAY] - me[FIRST_DAY] >= SETTLED_DAYS
     watched = limits.watched
     if watched[SLOW_DRIP]:
         learn_drip(day, me, actors.recent[slot], baseline, model, group, flagged)
-    learn_counts(day, baseline, model, group, weight, keep, limits, settled)
-    if watched[OFF_HOURS]:
-        learn_hours(day, actors.hours[slot], baseline, weight)
-    learn_away(baseline, day[COUNTS + FOREIGN], weight, keep)
-    if watched[UNFAMILIAR]:
-        learn_values(day, baseline, weight, keep)
-    if settled and watched[REPEAT_TARGET]:
-        learn_repeat(day, baseline, weight, keep)
-    me[N_CLOSED] += 1
-    me[N_CLOSED_REST] += day[KIND]
-    back = me[RING_DAY] - day[DAY]
-    if flagged and 0 <= back < N_RING:
-        me[FLAGGED] |= 1 << back
+    if weight > 0.0:
+        learn_counts(day, baseline, model, group, weight, keep, limits, settled)
+        if watched[OFF_HOURS]:
+            learn_hours(day, actors.hours[slot], baseline, weight)
+        learn_away(baseline, day[COUNTS + FOREIGN], weight, keep)
+        if watched[UNFAMILIAR]:
+            learn_values(day, baseline, weight, keep)
+        if settled and watched[REPEAT_TARGET]:
+            learn_repeat(day, baseline, weight, keep)
+        me[N_CLOSED] += 1
+        me[N_CLOSED_REST] += day[KIND]
+    mark_day(me, day[DAY], weight)
 
 
 @part

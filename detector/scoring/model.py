@@ -72,6 +72,8 @@ class Limits(NamedTuple):
     max_customers: int
     max_branches: int
     max_values: int
+    max_approvals: int
+    benign_days: int
     threshold: F64  # (detectors,) from which a detector counts as fired
     notable: F64  # (detectors,) below it a detector says nothing in the score
     enabled: U8  # (detectors,) 1 if it scores
@@ -99,6 +101,8 @@ class Rows(NamedTuple):
     branch: I32
     branch_key: I64
     branch_pair: I64
+    ticket: I64
+    until_ns: I64  # of approvals
 
 
 class Out(NamedTuple):
@@ -124,8 +128,11 @@ class Out(NamedTuple):
 # Rows.flags
 IS_VOLUME, IS_EXPORT, IS_DENIED, IS_SECRET = 1, 2, 4, 8
 IS_SENSITIVE, IS_OWN, IS_EXPLAINED, IS_NEAR_CAP = 16, 32, 64, 128
+IS_TICKETED = 256  # names a ticket that no table lists
+IS_BENIGN, IS_CONFIRMED, IS_APPROVAL = 512, 1024, 2048
+IS_STATEMENT = IS_BENIGN | IS_CONFIRMED | IS_APPROVAL  # says something about its actor: no access
 
-SCORED, DUPLICATE, TOO_LATE, JUMP, NO_ROOM = range(5)
+SCORED, DUPLICATE, TOO_LATE, JUMP, NO_ROOM, STATED, APPROVES_NOTHING = range(7)
 RAISED, SAMPLE = 1, 2
 
 (

@@ -99,8 +99,8 @@ class Reasons:
     pairs: Mapping[int, tuple[Period, ...]]
 
     def explained(self, batch: EventBatch, branch_key: NDArray[np.int64]) -> NDArray[np.bool_]:
-        """(n,) whether each event has a business reason."""
-        found = self._good_tickets(batch, branch_key)
+        """(n,) whether the tables approve each event."""
+        found = self._covered_by_tickets(batch, branch_key)
         if self.pairs:
             keys = np.fromiter(self.pairs, dtype=np.int64, count=len(self.pairs))
             table = np.sort(keys)
@@ -111,25 +111,32 @@ class Reasons:
                     found[row] |= _covers(self.pairs[int(pair[row])], time_ns)
         return np.asarray(found)
 
-    def _good_tickets(self, batch: EventBatch, branch_key: NDArray[np.int64]) -> NDArray[np.bool_]:
-        """(n,) whether the event names a ticket that may be used for it."""
+    def unlisted(self, batch: EventBatch) -> NDArray[np.bool_]:
+        """(n,) whether each event names a ticket that the tables do not list."""
         column = batch.ticket_id
-        good = column.codes >= 0
+        named = column.codes >= 0
+        return np.asarray(named & ~self._listed(column)[column.codes] if self.tickets else named)
+
+    def _covered_by_tickets(
+        self, batch: EventBatch, branch_key: NDArray[np.int64]
+    ) -> NDArray[np.bool_]:
+        """(n,) whether the event names a listed ticket that may be used for it."""
+        column = batch.ticket_id
+        good = np.zeros(len(batch), dtype=np.bool_)
         if not self.tickets:
-            return np.asarray(good)
-        listed = _listed(column, self.tickets)
-        for row in np.flatnonzero(listed[column.codes] & good).tolist():
+            return good
+        for row in np.flatnonzero(self._listed(column)[column.codes]).tolist():
             scopes = self.tickets[column.values[int(column.codes[row])]]
             access = (
                 int(batch.user_hash[row]), int(batch.customer_hash[row]), int(branch_key[row]),
                 int(batch.event_time_ns[row]),
             )  # fmt: skip
             good[row] = any(scope.covers(*access) for scope in scopes)
-        return np.asarray(good)
+        return good
 
-
-def _listed(column: Coded, tickets: Mapping[str, object]) -> NDArray[np.bool_]:
-    return np.array([*(value in tickets for value in column.values), False], dtype=np.bool_)
+    def _listed(self, column: Coded) -> NDArray[np.bool_]:
+        """(values + 1,) whether the tables list each ticket; the last is for "none"."""
+        return np.array([*(value in self.tickets for value in column.values), False], np.bool_)
 
 
 def _covers(periods: Iterable[Period], time_ns: int) -> bool:

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import numpy as np
 
-from detector.compiled import kernel, part
+from detector.compiled import aside, kernel, part
 from detector.scoring.account import ACCOUNT, score_account
 from detector.scoring.actor import judge_time, slot_of
 from detector.scoring.ahead import look_ahead
+from detector.scoring.approvals import approve
 from detector.scoring.combine import combine
 from detector.scoring.counts import busy_factor, score_counts
 from detector.scoring.describe import describe
@@ -17,11 +18,15 @@ from detector.scoring.model import (
     DUPLICATE,
     F_DAY,
     F_USER,
+    IS_APPROVAL,
+    IS_CONFIRMED,
+    IS_STATEMENT,
     JUMP,
     NO_ROOM,
     RAISED,
     SAMPLE,
     SCORED,
+    STATED,
     Limits,
     Model,
     Out,
@@ -31,9 +36,12 @@ from detector.scoring.off_hours import OFF_HOURS, active_share, score_hours
 from detector.scoring.repeat_target import REPEAT_TARGET, level_of, score_repeat
 from detector.scoring.slow_drip import SLOW_DRIP, score_drip
 from detector.scoring.unfamiliar import score_values
+from detector.scoring.verdicts import note_verdict
 from detector.scoring.visits import count_visit, score_visit
 from detector.state.days import KNOWN_TODAY
 from detector.state.layout import (
+    APPROVALS,
+    APPROVALS_TOP,
     ARENA_TOP,
     CALIBRATED,
     CHUNK_ROWS,
@@ -70,11 +78,12 @@ from detector.state.layout import (
     SCORE,
     SETTLED_DAYS,
     UNSCORED,
+    VERDICTS,
     Tables,
 )
 from detector.state.tables import NOT_FOUND
 from detector.state.tail import is_duplicate
-from detector.workhours import ClockTables, rest_days_until
+from detector.workhours import ClockTables, local_time, rest_days_until
 
 CROSS_BRANCH = 2  # position in ``DETECTORS``
 _LARGEST_CHUNK = CHUNK_ROWS[-1]
@@ -92,6 +101,7 @@ def has_room(tables: Tables) -> bool:
         and counts[N_BRANCHES] * 5 < tables.branches.key.size * 4
         and (counts[N_VALUE_PAIRS] + N_FIELDS) * 5 < tables.values.key.size * 4
         and counts[ARENA_TOP] + 2 * _LARGEST_CHUNK <= tables.arena.time_ns.size
+        and counts[APPROVALS_TOP] < tables.approvals.customer.size
     )
 
 
@@ -112,8 +122,8 @@ def score_rows(
         look_ahead(tables, rows, row)
         out.mark[row] = 0
         out.score[row] = np.nan
-        slot = slot_of(tables, model, limits, rows.user[row], rows.time_ns[row])
-        out.code[row] = admit(tables, rows, row, slot, limits)
+        slot = slot_of(tables, model, limits, rows.user[row])
+        out.code[row] = admit(tables, rows, row, slot, model, clock, limits)
         if out.code[row] == SCORED:
             parity, quarter, grown, newness, cell, change = extract(
                 tables, rows, row, slot, model, clock, limits, out
@@ -127,12 +137,22 @@ def score_rows(
 
 
 @part
-def admit(tables: Tables, rows: Rows, row: int, slot: int, limits: Limits) -> int:
-    """Tell whether a row counts: it has an actor, a usable time, and is not a duplicate."""
+def admit(
+    tables: Tables,
+    rows: Rows,
+    row: int,
+    slot: int,
+    model: Model,
+    clock: ClockTables,
+    limits: Limits,
+) -> int:
+    """Tell whether a row counts: an access of an actor, at a usable time, and no duplicate."""
     counts = tables.counts
     if slot == NOT_FOUND:
         counts[UNSCORED] += 1
         return NO_ROOM
+    if rows.flags[row] & IS_STATEMENT:
+        return note_statement(tables, rows, row, slot, model, clock, limits)
     me = tables.actors.ints[slot]
     code = judge_time(me, rows.time_ns[row], limits)
     if code != SCORED:
@@ -142,6 +162,31 @@ def admit(tables: Tables, rows: Rows, row: int, slot: int, limits: Limits) -> in
         counts[DUPLICATES] += 1
         return DUPLICATE
     return SCORED
+
+
+@aside
+def note_statement(
+    tables: Tables,
+    rows: Rows,
+    row: int,
+    slot: int,
+    model: Model,
+    clock: ClockTables,
+    limits: Limits,
+) -> int:
+    """Note what a row says about its actor; it counts nowhere and moves no clock.
+
+    It is never late: what it says holds for the rows that arrive after it.
+    """
+    flags, me = rows.flags[row], tables.actors.ints[slot]
+    if flags & IS_APPROVAL:
+        tables.counts[APPROVALS] += 1
+        return int(approve(tables, rows, row, slot, limits))
+    tables.counts[VERDICTS] += 1
+    place, t_ns = model.branch_clock[max(me[HOME], 0)], rows.time_ns[row]
+    day, _ = local_time(clock, place, t_ns)
+    note_verdict(me, t_ns, day, flags & IS_CONFIRMED != 0, limits.benign_days)
+    return STATED
 
 
 @part

@@ -14,6 +14,9 @@ from detector.scoring.account import ACCOUNT
 from detector.scoring.builtin import SERVICE_ROLE
 from detector.scoring.enumeration import ENUMERATION
 from detector.scoring.model import (
+    IS_APPROVAL,
+    IS_BENIGN,
+    IS_CONFIRMED,
     IS_DENIED,
     IS_EXPLAINED,
     IS_EXPORT,
@@ -21,6 +24,7 @@ from detector.scoring.model import (
     IS_OWN,
     IS_SECRET,
     IS_SENSITIVE,
+    IS_TICKETED,
     IS_VOLUME,
     Rows,
 )
@@ -30,12 +34,14 @@ from detector.scoring.sensitive import SENSITIVE_LOOKS
 from detector.scoring.under_cap import NEAR_SHARE, UNDER_CAP
 from detector.scoring.unfamiliar import UNFAMILIAR
 from detector.state.layout import FIELDS, N_FIELDS
+from detector.timestamps import NOT_A_TIME
 
 if TYPE_CHECKING:  # the plan imports this package
     from detector.plan import Plan
 
 _T = TypeVar("_T", bound=np.generic)
 _ADDRESS = FIELDS.index("address")
+_VERDICTS = {"benign": IS_BENIGN, "confirmed": IS_CONFIRMED}
 
 
 def rows_of(batch: EventBatch, plan: Plan) -> Rows:
@@ -72,6 +78,8 @@ def rows_of(batch: EventBatch, plan: Plan) -> Rows:
         branch=_taken(batch.record_branch, lambda b: plan.branches.get(b, 0), -1, np.int32),
         branch_key=branch_key,
         branch_pair=mix(batch.user_hash, branch_key),
+        ticket=_keys(batch.ticket_id),
+        until_ns=batch.valid_until_ns,
     )
 
 
@@ -131,7 +139,11 @@ def _flags(
         np.int64,
     )
     reasons, watched = plan.reasons, plan.limits.watched
-    flags = np.asarray(action | IS_EXPLAINED * reasons.explained(batch, branch_key))
+    explained = reasons.explained(batch, branch_key)
+    flags = np.asarray(
+        action | IS_EXPLAINED * explained | IS_TICKETED * reasons.unlisted(batch)
+        | _statements(batch)
+    )  # fmt: skip
     if watched[ACCOUNT]:
         flags |= _taken(batch.outcome, lambda name: IS_DENIED * (name == "denied"), 0, np.int64)
     if watched[SENSITIVE_LOOKS]:
@@ -143,6 +155,13 @@ def _flags(
         caps = np.asarray(events.query_caps, dtype=np.float64)
         flags[lists] |= IS_NEAR_CAP * _near_cap(batch.record_count[lists], caps)
     return flags
+
+
+def _statements(batch: EventBatch) -> NDArray[np.int64]:
+    """(n,) bits of what says something about its actor; a verdict approves nothing."""
+    verdict = _taken(batch.verdict, _VERDICTS.__getitem__, 0, np.int64)
+    is_approval = (batch.valid_until_ns != NOT_A_TIME) & (verdict == 0)
+    return np.asarray(verdict | IS_APPROVAL * is_approval)
 
 
 def _near_cap(records: NDArray[np.int64], caps: NDArray[np.float64]) -> NDArray[np.bool_]:

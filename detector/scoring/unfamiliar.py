@@ -16,22 +16,20 @@ import numpy as np
 
 from detector.compiled import aside, part
 from detector.scoring.model import Limits, Model, Rows
+from detector.state.days import weight_of_day
 from detector.state.layout import (
     DAY,
     F32,
     F64,
-    FLAGGED,
     I64,
     N_CLOSED,
     N_FIELDS,
-    N_RING,
     N_VALUES,
     NO_DAY,
     OTHERS,
     PROFILE_N,
     PROFILE_NEW,
     RAW,
-    RING_DAY,
     TODAY_N,
     TODAY_NEW,
     VALUE_LIMIT,
@@ -92,9 +90,7 @@ def _fold_closed(
         day = pairs.day[cell, parity]
         if day in (NO_DAY, days[parity, DAY]):
             continue
-        back = me[RING_DAY] - day
-        is_flagged = 0 <= back < N_RING and (me[FLAGGED] >> back) & 1 == 1
-        count += (flagged_weight if is_flagged else 1.0) * pairs.today[cell, parity]
+        count += weight_of_day(me, day, flagged_weight) * pairs.today[cell, parity]
         pairs.day[cell, parity] = NO_DAY
         pairs.today[cell, parity] = 0
     pairs.uses[cell] = count

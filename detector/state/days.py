@@ -25,6 +25,7 @@ from detector.state.layout import (
     N_RING,
     NO_DAY,
     RECORDS_1D,
+    REFUSED,
     RING_CUSTOMERS,
     RING_DAY,
     RING_EVENTS,
@@ -102,8 +103,28 @@ def _move_ring(me: I64, ring: I32, day: int) -> None:
         ring[RING_EVENTS, cell] = 0
         ring[RING_RECORDS, cell] = 0
         ring[RING_CUSTOMERS, cell] = 0
-    me[FLAGGED] = (me[FLAGGED] << steps) & 0xFFFFFFFF if steps < N_RING else 0
+    for bits in (FLAGGED, REFUSED):
+        me[bits] = (me[bits] << steps) & _ALL_DAYS if steps < N_RING else 0
     me[RING_DAY] = day
+
+
+@part
+def mark_day(me: I64, day: int, weight: float) -> None:
+    """Remember of a closed day that it teaches less than others, or nothing."""
+    back = me[RING_DAY] - day
+    if weight < 1.0 and 0 <= back < N_RING:
+        me[FLAGGED] |= 1 << back
+        if weight == 0.0:
+            me[REFUSED] |= 1 << back
+
+
+@part
+def weight_of_day(me: I64, day: int, flagged_weight: float) -> float:
+    """Return how much a closed day teaches; of days before the window nothing is known."""
+    back = me[RING_DAY] - day
+    if not 0 <= back < N_RING or (me[FLAGGED] >> back) & 1 == 0:
+        return 1.0
+    return 0.0 if (me[REFUSED] >> back) & 1 == 1 else flagged_weight
 
 
 @kernel

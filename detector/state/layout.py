@@ -62,7 +62,9 @@ HOME_GUESSED, HOME_VISITS = 27, 28  # nobody told us the home branch: the most v
 CLOSED_UNTIL, N_VALUES, LAST_NUMBER, ORDERED_RUN = 29, 30, 31, 32
 DEVICE, OTHER_DEVICE, OTHER_DEVICE_NS = 33, 34, 35
 N_DRIP_DAYS, LAST_ACTIVE_DAY, LEFT_DAY = 36, 37, 38
-N_INTS = 39
+FIRST_APPROVAL, N_APPROVALS, TICKETS_APPROVED = 39, 40, 41  # the first counts from 1, 0 = none
+VERDICT_NS, VERDICT, REFUSED = 42, 43, 44  # REFUSED: bits like FLAGGED, days that taught nothing
+N_INTS = 45
 
 # Actors.baseline: means and weights per day kind, then dispersion sums, then rates
 MEANS, WEIGHTS = 0, 2 * N_STATS
@@ -107,7 +109,8 @@ RING_EVENTS, RING_RECORDS, RING_CUSTOMERS = range(3)
 N_ACTORS, N_PAIRS, N_BRANCHES, ARENA_TOP = range(4)
 DUPLICATES, LATE, JUMPS, UNSCORED, TAIL_LIMIT, CUSTOMER_LIMIT, BRANCH_LIMIT = range(4, 11)
 N_VALUE_PAIRS, VALUE_LIMIT = 11, 12
-N_COUNTS = 13
+VERDICTS, APPROVALS, APPROVAL_LIMIT, APPROVALS_TOP, FREE_APPROVAL = range(13, 18)
+N_COUNTS = 18
 
 SUPERSEDED, HAS_VOLUME = 1, 2  # Arena.flags
 
@@ -191,6 +194,20 @@ class ValuePairs(NamedTuple):
     today: I32  # (n, 2)
 
 
+class Approvals(NamedTuple):
+    """Approvals that came as events, one list per actor; a key of 0 stands for any.
+
+    ``following`` is the next of the list, from 1 on, 0 = none; free cells form one more list.
+    """
+
+    customer: I64
+    branch: I64
+    ticket: I64
+    since_ns: I64
+    until_ns: I64
+    following: I32
+
+
 class Tables(NamedTuple):
     """The whole learned and live state."""
 
@@ -199,6 +216,7 @@ class Tables(NamedTuple):
     customers: CustomerPairs
     branches: BranchPairs
     values: ValuePairs
+    approvals: Approvals
     counts: I64
 
 
@@ -239,6 +257,11 @@ _VALUE_CELL = [
     ("uses", np.float32), ("day", np.int16, 2),
 ]  # fmt: skip
 
+_APPROVAL_CELL = [
+    ("customer", np.int64), ("branch", np.int64), ("ticket", np.int64), ("since_ns", np.int64),
+    ("until_ns", np.int64), ("following", np.int32),
+]  # fmt: skip
+
 
 def empty_arena(n_rows: int) -> Arena:
     """Allocate room for ``n_rows`` recent rows."""
@@ -275,6 +298,11 @@ def empty_values(n_table: int) -> ValuePairs:
     return ValuePairs(**columns)
 
 
+def empty_approvals(n_cells: int) -> Approvals:
+    """Allocate room for so many approvals."""
+    return Approvals(**_columns(_APPROVAL_CELL, n_cells))
+
+
 def empty_tables(*, has_drip: bool) -> Tables:
     """Start with nothing remembered and little memory taken."""
     return Tables(
@@ -283,5 +311,6 @@ def empty_tables(*, has_drip: bool) -> Tables:
         customers=empty_customers(1024),
         branches=empty_branches(256),
         values=empty_values(512),
+        approvals=empty_approvals(64),
         counts=np.zeros(N_COUNTS, dtype=np.int64),
     )

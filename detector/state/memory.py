@@ -13,6 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from detector.errors import SnapshotError
+from detector.state.approvals import lists_are_whole, with_room
 from detector.state.layout import (
     ACCOUNT_RULE,
     ARENA_TOP,
@@ -33,6 +34,7 @@ from detector.state.layout import (
     LAGGED_DAYS,
     LOUDEST,
     N_ACTORS,
+    N_APPROVALS,
     N_BINS,
     N_BRANCHES,
     N_CHANNELS,
@@ -57,14 +59,17 @@ from detector.state.layout import (
     SMALL_PER_COLUMN,
     TAIL_END,
     TAIL_START,
+    VERDICT,
     WEIGHTS,
     Actors,
+    Approvals,
     Arena,
     BranchPairs,
     CustomerPairs,
     Tables,
     ValuePairs,
     empty_actors,
+    empty_approvals,
     empty_arena,
     empty_branches,
     empty_customers,
@@ -77,11 +82,12 @@ _SMALL_GROWTH, _SMALL_BYTES = 2.0, 2**26  # below it slack is cheap, and moving 
 _REMEDY = "The state is of another version: start with an empty store"
 _UNCHANGED = "Start with an empty store, or restore an unchanged copy"
 _Pairs = CustomerPairs | BranchPairs | ValuePairs
-_MAKERS: dict[type, Callable[[int], _Pairs | Arena]] = {
+_MAKERS: dict[type, Callable[[int], _Pairs | Arena | Approvals]] = {
     Arena: empty_arena,
     CustomerPairs: empty_customers,
     BranchPairs: empty_branches,
     ValuePairs: empty_values,
+    Approvals: empty_approvals,
 }
 _ROWS = np.array(CHUNK_ROWS, dtype=np.int64)
 _N_RULES = 4  # none, and those of scoring.account
@@ -91,6 +97,7 @@ _INT_BOUNDS = (
     (ROLE, 1, -1, _MANY), (HOME, 1, -1, _MANY), (N_CLOSED, 1, 0, _MANY), (RING_DAY, 1, 0, _DAYS),
     (CLOSED_UNTIL, 1, -1, _DAYS), (N_DRIP_DAYS, 1, 0, N_RECENT + 1),
     (CHUNK_CLASS, 1, 0, len(CHUNK_ROWS)), (CHUNK, 1, 0, 2**62), (TAIL_START, 4, 0, _MANY),
+    (N_APPROVALS, 1, 0, _MANY), (VERDICT, 1, -1, _MANY),
 )  # fmt: skip
 _DAY_BOUNDS = (
     (DAY, 1, -1, _DAYS), (KIND, 1, 0, 2), (BEST_BIN, 1, -1, N_BINS), (BEST_BRANCH, 1, 0, 2**63),
@@ -108,7 +115,7 @@ _KEPT_DAYS = 33  # a pair not seen for so long is outside every window of its tw
 def make_room(tables: Tables) -> Tables:
     """Enlarge whichever table is close to full; the others stay the same objects."""
     counts = tables.counts
-    actors, arena, customers, branches, values = tables[:5]
+    actors, arena, customers, branches, values, approvals = tables[:6]
     n_actors = int(counts[N_ACTORS])
     if n_actors >= actors.user.size or n_actors * 10 >= actors.table.size * 7:
         actors = _grow_actors(actors, n_actors)
@@ -130,7 +137,8 @@ def make_room(tables: Tables) -> Tables:
         wider = empty_values(_more(values.key.size, _words(values).nbytes))
         _move(values, wider)
         values = wider
-    return Tables(actors, arena, customers, branches, values, counts)
+    approvals = with_room(approvals, counts)
+    return Tables(actors, arena, customers, branches, values, approvals, counts)
 
 
 def _move(old: _Pairs, new: _Pairs, kept: NDArray[np.bool_] | None = None) -> int:
@@ -209,6 +217,7 @@ def tables_from(arrays: Mapping[str, NDArray[np.generic]], blank: Tables) -> Tab
     _check_pairs(tables, "customers", int(counts[N_PAIRS]))
     _check_pairs(tables, "branches", int(counts[N_BRANCHES]))
     _check_pairs(tables, "values", int(counts[N_VALUE_PAIRS]))
+    _check(lists_are_whole(tables), "approvals.following", "has a list that leads astray")
     _check_arena(tables)
     return tables
 

@@ -18,7 +18,9 @@ from detector.detections import DETECTORS
 from detector.events import REASONS
 
 SEVERITIES = ("low", "medium", "high", "critical")
-LIMITS = ("unscored", "tail_limit", "customer_limit", "branch_limit", "value_limit")
+LIMITS = (
+    "unscored", "tail_limit", "customer_limit", "branch_limit", "value_limit", "approval_limit",
+)  # fmt: skip
 OTHER = "other"
 
 _BATCH_BUCKETS = (0.001, 0.003, 0.01, 0.03, 0.1, 0.3, 1.0, 3.0, 10.0, 30.0)

@@ -21,6 +21,7 @@ from detector.plan import Plan, build_plan
 from detector.policy import Policy
 from detector.reference import load_reference
 from detector.simulate import SimulationConfig, simulate
+from detector.timestamps import NOT_A_TIME
 
 _START_NS = 1_772_416_800_000_000_000  # 2026-03-02T02:00:00Z: ten in Shanghai, a Monday
 _HOUR_NS = 3_600_000_000_000
@@ -123,6 +124,7 @@ class Crowd:
             customer_hash=mix(customers, _KEY),
             customer_number=customers.astype(np.int64),
             record_count=np.ones(users.size, dtype=np.int64),
+            valid_until_ns=np.full(users.size, NOT_A_TIME, dtype=np.int64),
             event_ids=Texts(b"", nothing, nothing),
             user_ids=Texts(b"", nothing, nothing),
             raw=[],

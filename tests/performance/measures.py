@@ -22,7 +22,14 @@ from detector.hosts.replay import ReplayOptions, replay
 from detector.mapping import load_mapping
 from detector.plan import Plan
 from detector.policy import load_policy
-from detector.state.layout import ARENA_TOP, N_ACTORS, N_BRANCHES, N_PAIRS, N_VALUE_PAIRS
+from detector.state.layout import (
+    APPROVALS_TOP,
+    ARENA_TOP,
+    N_ACTORS,
+    N_BRANCHES,
+    N_PAIRS,
+    N_VALUE_PAIRS,
+)
 from detector.state.snapshot import ChangedPages
 from detector.store import Checkpoint, open_store
 from tests.performance.material import Crowd, Material, policy_file
@@ -36,6 +43,7 @@ _USED = {
     "customers": N_PAIRS,
     "branches": N_BRANCHES,
     "values": N_VALUE_PAIRS,
+    "approvals": APPROVALS_TOP,
 }
 _NOT_ROWS = {"counts", "actors.table", "arena.free"}
 
