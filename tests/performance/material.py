@@ -125,6 +125,7 @@ class Crowd:
             record_count=np.ones(users.size, dtype=np.int64),
             event_ids=Texts(b"", nothing, nothing),
             user_ids=Texts(b"", nothing, nothing),
+            customer_ids=Texts(b"", nothing, nothing),
             raw=[],
             source="columns",
             line_numbers=numbers,
