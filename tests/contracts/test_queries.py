@@ -107,18 +107,22 @@ def test_a_filter_finds_what_it_names(
     assert n == len(expected)
 
 
+@pytest.mark.parametrize("which", [Filter(), Filter(search="tell")])
 @pytest.mark.parametrize("sort", ["score", "time", "arrival"])
-def test_pages_join_without_a_gap_or_a_repeat(sort: Sort, console: ConsoleStore) -> None:
+def test_pages_join_without_a_gap_or_a_repeat(
+    sort: Sort, which: Filter, console: ConsoleStore
+) -> None:
     """Even where keys are equal: the id decides."""
     with console.reading() as db:
-        whole = list_alerts(db, Filter(), sort).rows
+        whole = list_alerts(db, which, sort).rows
         found, cursor = [], None
         for _ in range(4):
-            page = list_alerts(db, Filter(), sort, cursor, limit=2)
+            page = list_alerts(db, which, sort, cursor, limit=2)
             found += page.rows
             cursor = page.next_cursor
 
     assert cursor is None
+    assert len(whole) == 8
     assert found == whole
     key = {"score": "score", "time": "time_ms", "arrival": "arrival"}[sort]
     assert all(a[key] >= b[key] for a, b in pairwise(found))

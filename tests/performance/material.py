@@ -127,6 +127,7 @@ class Crowd:
             valid_until_ns=np.full(users.size, NOT_A_TIME, dtype=np.int64),
             event_ids=Texts(b"", nothing, nothing),
             user_ids=Texts(b"", nothing, nothing),
+            customer_ids=Texts(b"", nothing, nothing),
             raw=[],
             source="columns",
             line_numbers=numbers,
