@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import secrets
 import shutil
 from pathlib import Path
 
@@ -39,8 +40,9 @@ def run_demo(
     bank, artifact, store = folder / "bank", folder / "artifact", folder / "alerts.db"
     for old in (bank, artifact):
         shutil.rmtree(old, ignore_errors=True)
-    for suffix in ("", "-wal", "-shm", ".lock"):
-        Path(f"{store}{suffix}").unlink(missing_ok=True)
+    for file in (store, folder / "alerts.console.db"):
+        for suffix in ("", "-wal", "-shm", ".lock"):
+            Path(f"{file}{suffix}").unlink(missing_ok=True)
     config = SimulationConfig(
         users=users, branches=branches, days=days, seed=seed, incidents=_INCIDENTS
     )
@@ -76,6 +78,27 @@ def run_demo(
     click.echo("\nwhat a team finds that reads 5 alerts a day:")
     show_evaluation(evaluation, as_json=False)
     click.echo(f"alerts: {alerts} and {store}")
+
+
+def serve_demo(folder: Path, port: int) -> None:
+    """Open the console on a demo that has been run, with an account for every role."""
+    from detector.cli.serve_command import run_server, with_events
+    from detector.console.people import NewAccount, save
+    from detector.console.roles import Role
+    from detector.console.settings import ConsoleSettings
+    from detector.console.start import open_console
+
+    console = open_console(f"sqlite:///{folder / 'alerts.db'}", ConsoleSettings.for_demo(), None)
+    password = secrets.token_urlsafe(9)
+    with console.store.writing() as db:
+        for role in Role:
+            name = f"Demo {role.value}"
+            new = NewAccount(f"demo-{role.value}", name, role, password=password)
+            save(db, new, console.clock_ms())
+    console = with_events(console, str(folder / "bank" / "events.jsonl"))
+    logins = ", ".join(f"demo-{role.value}" for role in Role)
+    click.echo(f"sign in as one of {logins}; password {password}", err=True)
+    run_server(console, "127.0.0.1", port)
 
 
 def _refuse_foreign(folder: Path) -> None:

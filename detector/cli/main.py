@@ -12,8 +12,10 @@ from pathlib import Path
 import click
 
 from detector import __version__
+from detector.cli.dashboards_command import dashboards
 from detector.cli.doctor_command import doctor
 from detector.cli.live import dead_letters, route, run
+from detector.cli.serve_command import account, serve, verdicts, verify_log
 from detector.cli.store_commands import store as store_commands
 from detector.errors import (
     ArtifactError,
@@ -58,7 +60,10 @@ def cli() -> None:
     """Find staff who look at customer records they have no business with."""
 
 
-for _command in (run, route, dead_letters, doctor, store_commands):
+for _command in (
+    run, route, dead_letters, doctor, store_commands, dashboards, serve, account, verify_log,
+    verdicts,
+):  # fmt: skip
     cli.add_command(_command)
 
 
@@ -241,12 +246,33 @@ def check(files: tuple[Path, ...], as_json: bool) -> None:
 @click.option("--branches", default=12, show_default=True, type=click.IntRange(2, 1_000))
 @click.option("--days", default=28, show_default=True, type=click.IntRange(8, 366))
 @click.option("--seed", default=7, show_default=True, type=click.IntRange(0))
+@click.option(
+    "--serve",
+    "port",
+    is_flag=False,
+    flag_value=8080,
+    type=click.IntRange(0, 65_535),
+    help="Then open the console, on this port (8080).",
+)
 @_JSON
-def demo(folder: Path, users: int, branches: int, days: int, seed: int, as_json: bool) -> None:
-    """Simulate a bank, fit on the first half, replay the rest, show what was found."""
-    from detector.cli.demo import run_demo
+def demo(
+    folder: Path,
+    users: int,
+    branches: int,
+    days: int,
+    seed: int,
+    port: int | None,
+    as_json: bool,
+) -> None:
+    """Simulate a bank, fit on the first half, replay the rest, show what was found.
+
+    --serve [PORT] opens the console on it.
+    """
+    from detector.cli.demo import run_demo, serve_demo
 
     run_demo(folder, users=users, branches=branches, days=days, seed=seed, as_json=as_json)
+    if port is not None:
+        serve_demo(folder, port)
 
 
 @cli.command()

@@ -20,6 +20,15 @@ _SEVERITY_COLORS = {
     "medium": "yellow",
     "low": "light-blue",
 }
+# What `detector dashboards push --store` brings, for stores that Grafana does not reach.
+_PUSHED: dict[str, Any] = {
+    "name": "Pushed alerts · 推送的告警",
+    "enable": False,
+    "hide": False,
+    "iconColor": "orange",
+    "datasource": {"type": "grafana", "uid": "-- Grafana --"},
+    "target": {"type": "tags", "tags": [TAG], "matchAny": False, "limit": 500},
+}
 _MARKS = """select opened as time, detector || ' ' || severity as text, severity as tags
 from alerts_latest
 where $__timeFilter(opened) and severity = 'critical'
@@ -50,7 +59,7 @@ def to_json(dashboard: Dashboard, sources: Sources) -> dict[str, Any]:
         "timepicker": {},
         "links": [_all_of_ours()],
         "templating": {"list": variables},
-        "annotations": {"list": [_marks(sources)] if dashboard.marks_alerts else []},
+        "annotations": {"list": [_marks(sources), _PUSHED] if dashboard.marks_alerts else []},
         "panels": [
             _panel(panel, number, place, sources)
             for number, (panel, place) in enumerate(

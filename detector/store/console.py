@@ -35,13 +35,14 @@ class ConsoleStore:
 
     Args:
         url: as for ``open_store``.
+        reads_only: take no lock, so that a console may be running (SQLite).
 
     Raises:
         OptionError: the URL is wrong.
         StoreError: it cannot be used, or another console has it (SQLite).
     """
 
-    def __init__(self, url: str) -> None:
+    def __init__(self, url: str, *, reads_only: bool = False) -> None:
         self._lock: IO[str] | None = None
         if is_postgresql(url):
             address = address_of(url)
@@ -54,12 +55,11 @@ class ConsoleStore:
             path = sqlite_path(url)
             self.where = f"{SCHEME}{path}"
             refuse_another_schema(path)
-            self._lock = lock_file(console_file(path))
-            try:
-                open_file(console_file(path), "sqlite_console").close()
-            except StoreError:
-                self._lock.close()
-                raise
+            if not console_file(path).is_file() and reads_only:
+                hint = "Begin with `detector serve` or `detector account`"
+                raise StoreError("has no console yet", where=self.where, hint=hint)
+            if not reads_only:
+                self._lock = _own(console_file(path))
             self._reader = _engine("sqlite://", lambda: _attached(path, "ro"), _READERS)
             self._writer = _engine("sqlite://", lambda: _attached(path, "rw"), 1)
             event.listen(self._reader, "begin", lambda db: db.exec_driver_sql("begin"))
@@ -132,6 +132,17 @@ def refuse_another_schema(path: Path, dialect: str = "sqlite") -> None:
         what = f"has schema {version}, this version needs {known}"
         hint = "Run `detector store init` with this --store, or use the version that wrote it"
         raise StoreError(what, where=where, hint=hint)
+
+
+def _own(file: Path) -> IO[str]:
+    """Take the lock of the console's file, and bring its schema to this version's."""
+    lock = lock_file(file)
+    try:
+        open_file(file, "sqlite_console").close()
+    except StoreError:
+        lock.close()
+        raise
+    return lock
 
 
 def console_file(path: Path) -> Path:

@@ -21,7 +21,13 @@ from detector.registry.ledger import GATES
 from tests.conftest import Run
 from tests.registry.conftest import SINCE, Shelf
 
-OPEN = {**GATES, "max_alerts_ratio": 1_000.0, "max_cost_ratio": 1_000.0, "min_days": 1.0}
+OPEN = {
+    **GATES,
+    "max_alerts_ratio": 1_000.0,
+    "max_lost_known_incidents": 100.0,
+    "max_cost_ratio": 1_000.0,
+    "min_days": 1.0,
+}
 
 
 @pytest.fixture(scope="module")

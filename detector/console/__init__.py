@@ -1,0 +1,1 @@
+"""The console: alerts in front of people, their decisions recorded; pages and `/api/v1`."""

@@ -1,0 +1,63 @@
+"""Settings → a console that can be served."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from sqlalchemy import delete, insert, select
+
+from detector.console import events_behind
+from detector.console.journal import Anchors
+from detector.console.pseudonyms import Pseudonyms
+from detector.console.service import Console
+from detector.console.settings import ConsoleSettings
+from detector.errors import OptionError
+from detector.policy import load_policy
+from detector.store.console import ConsoleStore
+from detector.store.tables import account, setting
+
+
+def open_console(url: str, settings: ConsoleSettings, policy: Path | None) -> Console:
+    """Open the store and return the console on it.
+
+    Raises:
+        OptionError, PolicyError, StoreError: something cannot be used.
+    """
+    loaded, anchors = load_policy(policy), _anchors(settings)
+    store = ConsoleStore(url)
+    with store.reading() as db:
+        has_events = events_behind.are_stored(db)
+    key = settings.pseudonym_key.get_secret_value().encode()
+    console = Console(store, settings, loaded, Pseudonyms(key), anchors, has_events)
+    _tell_budget(console)
+    with store.reading() as db:
+        console.directory.branches(db)  # reads what there is before anybody waits for it
+    return console
+
+
+def _tell_budget(console: Console) -> None:
+    """Write the budget where the dashboards look for it, so that both hold back the same."""
+    mine, value = setting.c.name == "daily_budget", str(console.budget)
+    with console.store.writing() as db:
+        if db.execute(select(setting.c.value).where(mine)).scalar() == value:
+            return
+        by = {"changed_by": "console", "changed_ms": console.clock_ms()}
+        db.execute(delete(setting).where(mine))
+        db.execute(insert(setting).values(name="daily_budget", value=value, **by))
+
+
+def _anchors(settings: ConsoleSettings) -> Anchors | None:
+    if settings.anchor_file is None and settings.anchor_key_file is None:
+        return None
+    if settings.anchor_file is None or settings.anchor_key_file is None:
+        hint = "Set both, or neither"
+        where = "DETECTOR_CONSOLE_ANCHOR_FILE and DETECTOR_CONSOLE_ANCHOR_KEY_FILE"
+        raise OptionError("one of the two is missing", where=where, hint=hint)
+    every = settings.anchor_every_entries
+    return Anchors(settings.anchor_key_file, settings.anchor_file, every)
+
+
+def has_accounts(console: Console) -> bool:
+    """Tell whether anybody could sign in."""
+    with console.store.reading() as db:
+        return db.execute(select(account.c.name).limit(1)).first() is not None
