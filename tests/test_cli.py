@@ -102,7 +102,7 @@ def test_each_shell_gets_a_completion_script(shell: str, detector: Run) -> None:
 
 def test_completion_offers_the_commands() -> None:
     """The script asks, the command answers."""
-    asked = {"_DETECTOR_COMPLETE": "bash_complete", "COMP_WORDS": "detector re", "COMP_CWORD": "1"}
+    asked = {"_DETECTOR_COMPLETE": "bash_complete", "COMP_WORDS": "detector repl", "COMP_CWORD": "1"}
     done = subprocess.run(
         [DETECTOR], env={**os.environ, **asked}, capture_output=True, text=True, check=False
     )
@@ -288,15 +288,13 @@ def test_a_wrong_setting_ends_with_code_2(
 
 
 def test_check_finds_nothing_in_what_is_shipped(detector: Run) -> None:
-    """Every mapping and policy under pipelines/."""
+    """Every mapping, policy and pipeline under pipelines/."""
     files = sorted((ROOT / "pipelines").rglob("*.toml"))
     done = detector("check", *files)
 
     assert (done.code, done.err) == (0, "")
-    assert done.out == "".join(
-        f"{file}: {'mapping' if file.parent.name == 'mappings' else 'policy'} ok\n"
-        for file in files
-    )
+    kinds = {"mappings": "mapping", "policies": "policy", "pipelines": "pipeline"}
+    assert done.out == "".join(f"{file}: {kinds[file.parent.name]} ok\n" for file in files)
 
 
 BROKEN = {
