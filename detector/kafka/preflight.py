@@ -28,6 +28,7 @@ from detector.errors import OptionError
 from detector.kafka.settings import KafkaSettings
 
 _STEP_S = 4.0
+_LOGIN_S = 7.0  # SCRAM hashes thousands of times, in Python
 
 
 class UnreachableError(OptionError):
@@ -119,8 +120,8 @@ def admin_client(settings: KafkaSettings) -> KafkaAdminClient:
         try:
             return KafkaAdminClient(
                 **settings.client(),
-                bootstrap_timeout_ms=int(_STEP_S * 1000),
-                request_timeout_ms=int(_STEP_S * 1000),
+                bootstrap_timeout_ms=int(_LOGIN_S * 1000),
+                request_timeout_ms=int(_LOGIN_S * 1000),
             )
         except KafkaError as error:
             cause = heard.cause() or error
