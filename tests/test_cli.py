@@ -102,7 +102,8 @@ def test_each_shell_gets_a_completion_script(shell: str, detector: Run) -> None:
 
 def test_completion_offers_the_commands() -> None:
     """The script asks, the command answers."""
-    asked = {"_DETECTOR_COMPLETE": "bash_complete", "COMP_WORDS": "detector repl", "COMP_CWORD": "1"}
+    words = {"COMP_WORDS": "detector repl", "COMP_CWORD": "1"}
+    asked = {"_DETECTOR_COMPLETE": "bash_complete", **words}
     done = subprocess.run(
         [DETECTOR], env={**os.environ, **asked}, capture_output=True, text=True, check=False
     )
