@@ -167,12 +167,12 @@ def test_a_checkpoint_of_another_program_is_refused(
     source, url = write_events(tmp_path / "e.jsonl"), f"sqlite:///{tmp_path}/a.db"
     replay(ReplayOptions(str(source), store=url))
     store = open_store(url)
-    held = store.last_checkpoint()
+    held = store.last_checkpoint("replay")
     assert held is not None
     facts = {**held.facts, name: value}
     if value is None:
         del facts[name]
-    store.commit(Checkpoint(held.number + 1, facts), [], [])
+    store.commit(store.claim("replay", "a test"), Checkpoint(held.number + 1, facts), [], [])
     store.close()
     with pytest.raises(StoreError, match="none of this version's"):
         replay(ReplayOptions(str(source), store=url))
