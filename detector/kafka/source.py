@@ -22,7 +22,6 @@ from kafka.errors import (
     FencedInstanceIdError,
     IllegalGenerationError,
     KafkaError,
-    KafkaTimeoutError,
     LogTruncationError,
     OffsetOutOfRangeError,
     RebalanceInProgressError,
@@ -291,14 +290,14 @@ class KafkaSource:
         self._consumer.resume(*(_theirs(one) for one in held if one not in self._silent))
 
     def commit(self, positions: Mapping[Partition, int]) -> bool:
-        """Show positions to the group's tools; a rebalance under way is no reason to stop."""
+        """Show positions to the group's tools; the store holds them, so what passes may pass."""
         offsets = {_theirs(one): OffsetAndMetadata(at, "", -1) for one, at in positions.items()}
         try:
             self._consumer.commit(offsets, timeout_ms=10_000)
-        except (RebalanceInProgressError, KafkaTimeoutError):
-            return False
         except _LOST as error:
             raise LostOwnershipError(f"{self._where}: {type(error).__name__}") from None
+        except (RebalanceInProgressError, RetriableError):  # a broker that restarts, above all
+            return False
         return True
 
     def lag(self) -> dict[Partition, int]:

@@ -9,6 +9,7 @@ from typing import Any
 
 import pytest
 from kafka import KafkaProducer
+from kafka.errors import KafkaConnectionError, RebalanceInProgressError
 
 from detector.kafka import raw
 from detector.kafka.ports import Partition
@@ -170,3 +171,25 @@ def test_a_changed_client_is_noticed(
 
     assert not source.is_raw
     assert source.misfit
+
+
+@pytest.mark.parametrize("passing", [KafkaConnectionError, RebalanceInProgressError])
+def test_a_broker_that_restarts_does_not_stop_what_only_shows_positions(
+    passing: type[Exception],
+    settings: KafkaSettings,
+    new_topic: NewTopic,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """The store holds the position; the group's offsets follow at the next turn."""
+    name = new_topic()
+    source = KafkaSource(settings, [name], f"{name}-shown", Reading())
+
+    def fails(*_: object, **__: object) -> None:
+        raise passing
+
+    try:
+        monkeypatch.setattr(source._consumer, "commit", fails)
+
+        assert not source.commit({Partition(name, 0): 3})
+    finally:
+        source.close()
