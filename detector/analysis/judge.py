@@ -165,7 +165,7 @@ def wilson(n_hits: int, n: int, z: float = _Z90) -> tuple[float, float]:
         Wilson (1927), the score interval.
 
     >>> [round(x, 3) for x in wilson(5, 10)]
-    [0.27, 0.73]
+    [0.269, 0.731]
     """
     if n == 0:
         return 0.0, 1.0

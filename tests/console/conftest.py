@@ -28,7 +28,9 @@ from detector.store.console import ConsoleStore
 from tests.conftest import ROOT
 
 PASSWORD = "a password of the tests"  # noqa: S105
-GOLDEN = [orjson.loads(line) for line in (ROOT / "tests/golden/alerts.jsonl").open("rb")]
+GOLDEN = [
+    orjson.loads(line) for line in (ROOT / "tests/golden/alerts.jsonl").read_bytes().splitlines()
+]
 NEWEST = {line["alert_id"]: line for line in GOLDEN}
 ALL_DAYS_MS = 10 * 86_400_000
 
