@@ -129,8 +129,15 @@ def admin_client(settings: KafkaSettings) -> KafkaAdminClient:
         hint = "Correct DETECTOR_KAFKA_USERNAME and the password's file or variable"
         raise _error(address, "refuses user name or password", hint)
     if settings.protocol.startswith("SASL"):
-        what = f"breaks off the login by {settings.mechanism}"
-        hint = "Check that it offers DETECTOR_KAFKA_MECHANISM on a port of DETECTOR_KAFKA_PROTOCOL"
+        # A busy client may see the end of the connection before the answer that says why.
+        what = (
+            "breaks off the login: it refuses user name or password, "
+            f"or does not offer {settings.mechanism}"
+        )
+        hint = (
+            "Check DETECTOR_KAFKA_USERNAME and the password, DETECTOR_KAFKA_MECHANISM, and that "
+            "the port is one of DETECTOR_KAFKA_PROTOCOL"
+        )
         raise _error(address, what, hint)
     what = f"answers, but not as a broker ({type(cause).__name__})"
     hint = "The port may want another protocol: check DETECTOR_KAFKA_PROTOCOL"
