@@ -52,7 +52,7 @@ def write_artifact(
     """
     refuse_foreign(folder)
     content = _npz(arrays)
-    whole = {"format": FORMAT, "arrays_digest": _digest(content), **manifest}
+    whole = {"format": FORMAT, "arrays_digest": digest_of(content), **manifest}
     text = json.dumps(whole, indent=1, sort_keys=True, ensure_ascii=False).encode()
     try:
         folder.parent.mkdir(parents=True, exist_ok=True)
@@ -66,7 +66,7 @@ def write_artifact(
     except OSError as error:
         what, hint = f"cannot be written ({error.strerror})", "Check path, rights and disk space"
         raise ArtifactError(what, where=str(folder), hint=hint) from None
-    return Artifact(dict(arrays), whole, _digest(text))
+    return Artifact(dict(arrays), whole, digest_of(text))
 
 
 def refuse_foreign(folder: Path) -> None:
@@ -102,13 +102,13 @@ def read_artifact(folder: Path) -> Artifact:
     if found != FORMAT:
         what = f"has format {found!r}, expected {FORMAT!r}"
         raise ArtifactError(what, where=str(folder / _MANIFEST), hint=_REMEDY)
-    if manifest.get("arrays_digest") != _digest(content):
+    if manifest.get("arrays_digest") != digest_of(content):
         raise ArtifactError("has changed since it was fitted", where=str(folder), hint=_REMEDY)
     try:
         arrays = _arrays(content)
     except _UNREADABLE:
         raise ArtifactError("cannot be read", where=str(folder / _ARRAYS), hint=_REMEDY) from None
-    return Artifact(arrays, manifest, _digest(text))
+    return Artifact(arrays, manifest, digest_of(text))
 
 
 def _bytes(path: Path) -> bytes:
@@ -123,7 +123,8 @@ def _bytes(path: Path) -> bytes:
         ) from None
 
 
-def _digest(content: bytes) -> str:
+def digest_of(content: bytes) -> str:
+    """BLAKE2b with 16 bytes, in hex."""
     return hashlib.blake2b(content, digest_size=16).hexdigest()
 
 

@@ -171,10 +171,10 @@ def test_a_manifest_that_is_none_is_refused(text: str, folder: Path) -> None:
 
 def resigned(folder: Path, content: bytes) -> None:
     """Put other bytes in the arrays' place, with the digest that belongs to them."""
-    from detector.artifacts import _digest
+    from detector.artifacts import digest_of
 
     manifest = json.loads((folder / "manifest.json").read_text("utf-8"))
-    manifest["arrays_digest"] = _digest(content)
+    manifest["arrays_digest"] = digest_of(content)
     (folder / "arrays.npz").write_bytes(content)
     (folder / "manifest.json").write_text(json.dumps(manifest), "utf-8")
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 import os
 import tempfile
 from pathlib import Path
@@ -12,11 +11,6 @@ from detector.errors import ArtifactError
 from detector.extras import needed
 
 MAX_FILE_BYTES = 2_000_000_000
-
-
-def digest_of(content: bytes) -> str:
-    """BLAKE2b with 16 bytes, in hex: as everywhere in this program."""
-    return hashlib.blake2b(content, digest_size=16).hexdigest()
 
 
 class Files:

@@ -9,8 +9,9 @@ from cryptography.exceptions import InvalidSignature, UnsupportedAlgorithm
 from cryptography.hazmat.primitives import serialization
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey, Ed25519PublicKey
 
+from detector.artifacts import digest_of
 from detector.errors import ArtifactError
-from detector.registry.files import Files, digest_of
+from detector.registry.files import Files
 
 TRUSTED = "trusted"
 _MAX_KEY_BYTES = 10_000

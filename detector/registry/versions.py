@@ -11,10 +11,10 @@ from typing import Any
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
 from detector.artifact_model import check_model
-from detector.artifacts import Artifact, read_artifact
+from detector.artifacts import Artifact, digest_of, read_artifact
 from detector.errors import ArtifactError
 from detector.registry.card import LANGUAGES, card
-from detector.registry.files import Files, digest_of
+from detector.registry.files import Files
 from detector.registry.golden import check_golden, golden_events, golden_scores
 from detector.registry.keys import check_signature, sign
 from detector.registry.ledger import ROLES, Decision, Ledger, ledger_text, read_ledger
