@@ -11,11 +11,12 @@ from detector.scoring.model import Limits, Model, Out
 from detector.scoring.off_hours import OFF_HOURS, learn_hours
 from detector.scoring.repeat_target import REPEAT_TARGET, learn_repeat
 from detector.scoring.slow_drip import SLOW_DRIP, learn_drip
-from detector.scoring.unfamiliar import UNFAMILIAR, learn_values
+from detector.scoring.unfamiliar import UNFAMILIAR, learn_values, mark_unlike
 from detector.scoring.verdicts import teaching_weight
 from detector.state.days import mark_day
 from detector.state.layout import (
     AWAY_SIZE,
+    BALANCE,
     CLOSED_UNTIL,
     COUNTS,
     DAY,
@@ -77,7 +78,8 @@ def learn_day(
             learn_hours(day, actors.hours[slot], baseline, weight)
         learn_away(baseline, day[COUNTS + FOREIGN], weight, keep)
         if watched[UNFAMILIAR]:
-            learn_values(day, baseline, weight, keep)
+            unlike = mark_unlike(me, day[DAY], actors.surprise[slot, parity, BALANCE])
+            learn_values(day, baseline, 0.0 if unlike else weight, keep)
         if settled and watched[REPEAT_TARGET]:
             learn_repeat(day, baseline, weight, keep)
         me[N_CLOSED] += 1

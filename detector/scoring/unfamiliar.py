@@ -6,6 +6,10 @@ values at the rate at which the actor has had new ones (Pitman & Yor), and adapt
 the day, so that one new device counts once. Each field gives the likelihood ratio of "a
 tenth of these rows is somebody else" against "all are this actor"; their sum runs through
 the day, never below zero (Page's test).
+
+A day that, taken whole, looks more like the bank than like the actor does not teach: whoever
+comes back tomorrow must not find the profile bent. After two working weeks of such days the work
+itself has changed, and days teach again.
 """
 
 from __future__ import annotations
@@ -18,20 +22,25 @@ from detector.compiled import aside, part
 from detector.scoring.model import Limits, Model, Rows
 from detector.state.days import weight_of_day
 from detector.state.layout import (
+    BALANCE,
     DAY,
     F32,
     F64,
     I64,
     N_CLOSED,
     N_FIELDS,
+    N_RING,
     N_VALUES,
     NO_DAY,
     OTHERS,
     PROFILE_N,
     PROFILE_NEW,
     RAW,
+    RING_DAY,
     TODAY_N,
     TODAY_NEW,
+    UNLIKE,
+    UNLIKE_RUN,
     VALUE_LIMIT,
     Tables,
     ValuePairs,
@@ -43,6 +52,8 @@ _STRENGTH, _DISCOUNT = 1.0, 0.5  # of the Pitman-Yor process
 _FOREIGN_SHARE = 0.1
 _LN10 = math.log(10.0)
 _MAX_LOG_RATIO = 30.0
+_LEAST_BALANCE, _MOST_BALANCE = -3.0, 6.0  # nats that one value can weigh on the whole day
+_NEW_NORMAL_DAYS = 10  # days in a row unlike the actor, after which they teach
 
 
 @part
@@ -64,9 +75,13 @@ def own_chance(n_value: float, n: float, n_new: float, bank: float) -> float:
 
 
 @part
-def log_gain(bank: float, own: float) -> float:
-    """Return ln of the likelihood ratio "a tenth is somebody else" : "all is the actor"."""
-    ratio = min(math.log(bank / own), _MAX_LOG_RATIO)
+def log_gain(ratio: float) -> float:
+    """Return ln of the likelihood ratio "a tenth is somebody else" : "all is the actor".
+
+    Args:
+        ratio: ln of the value's chance in the bank : under the actor's own profile.
+    """
+    ratio = min(ratio, _MAX_LOG_RATIO)
     return math.log(1.0 - _FOREIGN_SHARE + _FOREIGN_SHARE * math.exp(ratio))
 
 
@@ -90,7 +105,8 @@ def _fold_closed(
         day = pairs.day[cell, parity]
         if day in (NO_DAY, days[parity, DAY]):
             continue
-        count += weight_of_day(me, day, flagged_weight) * pairs.today[cell, parity]
+        if not is_unlike(me, day):
+            count += weight_of_day(me, day, flagged_weight) * pairs.today[cell, parity]
         pairs.day[cell, parity] = NO_DAY
         pairs.today[cell, parity] = 0
     pairs.uses[cell] = count
@@ -130,13 +146,39 @@ def score_values(
         n = np.float64(baseline[PROFILE_N + field]) + day[TODAY_N + field]
         n_new = np.float64(baseline[PROFILE_NEW + field]) + day[TODAY_NEW + field]
         bank = rows.value_share[row, field]
-        gain += log_gain(bank, own_chance(n_value, n, n_new, bank))
+        ratio = math.log(bank / own_chance(n_value, n, n_new, bank))
+        gain += log_gain(ratio)
+        surprise[BALANCE] += min(max(ratio, _LEAST_BALANCE), _MOST_BALANCE)
         pairs.today[cell, parity] += 1
         day[TODAY_N + field] += 1
         if n_value == 0.0:
             day[TODAY_NEW + field] += 1
     surprise[OTHERS] = max(surprise[OTHERS] + gain, 0.0)
     surprise[RAW + UNFAMILIAR] = max(surprise[RAW + UNFAMILIAR], surprise[OTHERS] / _LN10)
+
+
+@part
+def is_unlike(me: I64, day: int) -> bool:
+    """Tell whether a closed day looked so unlike the actor that its values do not teach."""
+    back = me[RING_DAY] - day
+    return bool(0 <= back < N_RING and (me[UNLIKE] >> back) & 1 == 1)
+
+
+@part
+def mark_unlike(me: I64, day: int, balance: float) -> bool:
+    """Judge a day that closes, and remember it; return whether its values do not teach.
+
+    Args:
+        me: integers of the actor.
+        day: local day.
+        balance: ``BALANCE`` of the day.
+    """
+    me[UNLIKE_RUN] = me[UNLIKE_RUN] + 1 if balance > 0.0 else 0
+    back = me[RING_DAY] - day
+    if not 0 < me[UNLIKE_RUN] <= _NEW_NORMAL_DAYS or not 0 <= back < N_RING:
+        return False
+    me[UNLIKE] |= 1 << back
+    return True
 
 
 @part

@@ -33,6 +33,7 @@ from detector.state.layout import (
     SAID_SCORE,
     SMALL_BITS,
     SMALL_PER_COLUMN,
+    UNLIKE,
     VOLUME_1D,
     CustomerPairs,
 )
@@ -103,7 +104,7 @@ def _move_ring(me: I64, ring: I32, day: int) -> None:
         ring[RING_EVENTS, cell] = 0
         ring[RING_RECORDS, cell] = 0
         ring[RING_CUSTOMERS, cell] = 0
-    for bits in (FLAGGED, REFUSED):
+    for bits in (FLAGGED, REFUSED, UNLIKE):
         me[bits] = (me[bits] << steps) & _ALL_DAYS if steps < N_RING else 0
     me[RING_DAY] = day
 

@@ -64,7 +64,8 @@ DEVICE, OTHER_DEVICE, OTHER_DEVICE_NS = 33, 34, 35
 N_DRIP_DAYS, LAST_ACTIVE_DAY, LEFT_DAY = 36, 37, 38
 FIRST_APPROVAL, N_APPROVALS, TICKETS_APPROVED = 39, 40, 41  # the first counts from 1, 0 = none
 VERDICT_NS, VERDICT, REFUSED = 42, 43, 44  # REFUSED: bits like FLAGGED, days that taught nothing
-N_INTS = 45
+UNLIKE, UNLIKE_RUN = 45, 46  # bits of days that did not look like the actor; how many in a row
+N_INTS = 47
 
 # Actors.baseline: means and weights per day kind, then dispersion sums, then rates
 MEANS, WEIGHTS = 0, 2 * N_STATS
@@ -100,7 +101,8 @@ N_DAY = COUNTS + N_STATS
 RAW, CALIBRATED = 0, N_CHANNELS
 BEST_HOUR = CALIBRATED + N_DETECTORS
 SCORE, SAID_SCORE, OTHERS, WHOLE = range(BEST_HOUR + 1, BEST_HOUR + 5)
-N_SURPRISE = WHOLE + 1
+BALANCE = WHOLE + 1  # others against self over the whole day, in nats: above 0 others are likelier
+N_SURPRISE = BALANCE + 1
 
 # Actors.ring: one row each
 RING_EVENTS, RING_RECORDS, RING_CUSTOMERS = range(3)
