@@ -46,12 +46,17 @@ Message = tuple[str, bytes | None, bytes | None, list[tuple[str, bytes]]]
 
 @dataclass(frozen=True, slots=True)
 class Topics:
-    """Where to publish; None publishes nothing of the kind."""
+    """Where to publish; None publishes nothing of the kind.
+
+    ``max_waiting`` messages of a partition are an error; ``waiting_bytes`` of all together
+    say that it is full until half of them are gone.
+    """
 
     group: str
     alerts: str | None = None
     dead_letters: str | None = None
     max_waiting: int = 100_000
+    waiting_bytes: int = 67_108_864
 
 
 def alert_message(topic: str, alert: Alert) -> Message:
@@ -94,7 +99,7 @@ class KafkaPublishers:
         self._positions: Any = None
         self._open: list[KafkaPublisher] = []
         self._wake = threading.Condition()
-        self._is_over = False
+        self._is_over = self._is_full = False
         self._error: BaseException | None = None
         self._thread = threading.Thread(target=self._run, name="publish", daemon=True)
         self._thread.start()
@@ -111,6 +116,13 @@ class KafkaPublishers:
         """Wait for what has been offered."""
         with self._wake:
             self._wake.wait_for(lambda: not any(one.waits for one in self._open), timeout_s)
+
+    def is_full(self) -> bool:
+        """Tell whether reading should pause, until half of what may wait is left."""
+        n_bytes = sum(one.n_bytes for one in list(self._open))
+        limit = self._topics.waiting_bytes
+        self._is_full = n_bytes > (limit // 2 if self._is_full else limit)
+        return self._is_full
 
     def wake(self) -> None:
         """Tell the thread that there is something to send."""
@@ -206,6 +218,7 @@ class KafkaPublishers:
 class _Offer:
     messages: list[Message]
     position: int
+    n_bytes: int
 
 
 class KafkaPublisher:
@@ -219,7 +232,7 @@ class KafkaPublisher:
         self._committed = self._sent = 0
         self._in_doubt = -1
         self._lost = ""
-        self.n_failures = 0
+        self.n_failures = self.n_bytes = 0
         self._last_failure = ""
 
     def begin(self) -> None:
@@ -256,7 +269,9 @@ class KafkaPublisher:
                     where=self._partition.stream,
                     hint="Mend the topics; nothing is lost, a restart goes on from the store",
                 )
-            self._waiting.append(_Offer(messages, position))
+            offer = _Offer(messages, position, sum(map(_size, messages)))
+            self._waiting.append(offer)
+            self.n_bytes += offer.n_bytes
         self._owner.wake()
 
     def sent(self) -> int:
@@ -320,7 +335,7 @@ class KafkaPublisher:
         with self._lock:
             self._committed = self._sent = position
             while self._waiting and self._waiting[0].position <= position:
-                self._waiting.popleft()
+                self.n_bytes -= self._waiting.popleft().n_bytes
         self._in_doubt = -1
 
     def _drop_producer(self) -> None:
@@ -333,6 +348,11 @@ class KafkaPublisher:
         self._lost = self._lost or "closed"
         self._owner.forget(self)
         self._drop_producer()
+
+
+def _size(message: Message) -> int:
+    _, key, value, headers = message
+    return len(key or b"") + len(value or b"") + sum(len(k) + len(v) for k, v in headers)
 
 
 def end_producer(producer: Any) -> None:
@@ -364,6 +384,10 @@ class Unpublished:
 
     def flush(self, timeout_s: float) -> None:
         """Nothing waits."""
+
+    def is_full(self) -> bool:
+        """Nothing waits."""
+        return False
 
     def close(self) -> None:
         """Nothing is held."""

@@ -98,6 +98,7 @@ class SimulatedSource:
         self._position: dict[Partition, int] = {}
         self._held: set[Partition] = set()
         self._stale_polls = 0
+        self._is_paused = False
         cluster.members.append(self)
         cluster.settle()
 
@@ -138,7 +139,7 @@ class SimulatedSource:
 
     def _records(self) -> dict[Partition, Records]:
         dice, found = self._cluster.dice, {}
-        wanted = list(self._position)
+        wanted = [] if self._is_paused else list(self._position)
         dice.shuffle(wanted)
         for partition in wanted:
             log, at = self._cluster.logs[partition], self._position[partition]
@@ -167,10 +168,13 @@ class SimulatedSource:
             self._position[partition] = offset
 
     def pause(self) -> None:
-        """Not used by the loop."""
+        """Deliver nothing."""
+        self._trip("pause")
+        self._is_paused = True
 
     def resume(self) -> None:
-        """Not used by the loop."""
+        """Deliver again."""
+        self._is_paused = False
 
     def commit(self, positions: Mapping[Partition, int]) -> bool:
         """Show positions."""
@@ -203,6 +207,10 @@ class SimulatedPublishers:
         publisher = SimulatedPublisher(self._cluster, partition, self._trip)
         self._open.append(publisher)
         return publisher
+
+    def is_full(self) -> bool:
+        """A slow topic lets few offers wait."""
+        return sum(len(one._waiting) for one in self._open) > 1
 
     def flush(self, timeout_s: float) -> None:
         """Send what waits, unless the topic is slow."""
