@@ -1,8 +1,9 @@
 """`make bench-kafka`: the consumer on a real broker, in CPU microseconds per event.
 
 Everything in one run, in turn, as medians. CPU time is that of this process with all its
-threads; the broker is another process. The client's own ways read without checking batches, ours
-checks them. quixstreams is not among our dependencies and has no row.
+threads, from the moment all partitions are held; the broker is another process. The client's own
+ways read without checking batches, ours checks them. quixstreams is not among our dependencies:
+`--quix PYTHON` names an interpreter that has it, and adds a row.
 """
 
 from __future__ import annotations
@@ -12,6 +13,7 @@ import gc
 import io
 import multiprocessing
 import statistics
+import subprocess
 import sys
 import tempfile
 import time
@@ -64,6 +66,7 @@ def main() -> None:
     parser.add_argument("--quick", action="store_true", help="small, only to see that it runs")
     parser.add_argument("--rounds", type=int, default=5)
     parser.add_argument("--data", type=Path, default=Path("bench-data"))
+    parser.add_argument("--quix", type=Path, help="a Python that has quixstreams")
     options = parser.parse_args()
     n_events, n_users = (100_000, 2_000) if options.quick else (200_000, 20_000)
     material = prepare(options.data, n_events=n_events, n_users=n_users)
@@ -73,6 +76,8 @@ def main() -> None:
         bench.fill()
         rounds = [bench.round() for _ in range(options.rounds + 1)][1:]  # the first one compiles
         found = {name: statistics.median(one[name] for one in rounds) for name in rounds[0]}
+        if options.quix is not None:
+            found["quix"] = bench.quix(options.quix)
         show(found, len(lines), statistics.mean(map(len, lines)), options.rounds)
         artifact, tables = read_artifact(material.artifact), load_reference(material.reference)
         bench.plan = build_plan(load_policy(None), artifact, tables, min_score=_LOW_SCORE)
@@ -86,7 +91,13 @@ def show(found: Numbers, n: int, n_bytes: float, rounds: int) -> None:
     print(f"{n:,} events of {n_bytes:.0f} bytes, median of {rounds} rounds, CPU µs per event")
     for name, value in found.items():
         print(f"  {name:8} {value:8.2f}")
-    pairs = (("worker", "usual", 5), ("raw", "poll", 5), ("scanner", "orjson", 4))
+    pairs: tuple[tuple[str, str, int], ...] = (
+        ("worker", "usual", 5),
+        ("raw", "poll", 5),
+        ("scanner", "orjson", 4),
+    )
+    if "quix" in found:
+        pairs += (("worker", "quix", 5),)
     for ours, theirs, must in pairs:
         print(f"  {ours} against {theirs}: {found[theirs] / found[ours]:.1f} × (must: {must} ×)")
     per_core = 1e6 / found["worker"]
@@ -275,6 +286,15 @@ class Bench:
             worker._source.close()
             publishers.close()
             store.close()
+
+    def quix(self, python: Path) -> float:
+        """Measure quixstreams once, in its own interpreter; its start is in it."""
+        script = Path(__file__).with_name("quix_loop.py")
+        command = [str(python), str(script), self.cluster.bootstrap, "access"]
+        done = subprocess.run(
+            [*command, str(len(self.lines))], capture_output=True, text=True, check=True
+        )
+        return float(done.stdout.splitlines()[-1])
 
     def delays(self, rate: float, seconds: float) -> Delays:
         """Send events at a rate from another process; see when their alerts can be read."""
