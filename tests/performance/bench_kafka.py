@@ -12,6 +12,7 @@ import argparse
 import gc
 import io
 import multiprocessing
+import resource
 import statistics
 import subprocess
 import sys
@@ -20,7 +21,7 @@ import time
 from collections import defaultdict
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -47,7 +48,7 @@ from detector.sinks import Outbox
 from detector.store import open_store
 from detector.telemetry import Logs, Metrics, Telemetry
 from tests.parts.kafka import KafkaCluster, running
-from tests.performance.feed import Feed, send_at_rate
+from tests.performance.feed import Feed, send_all, send_at_rate
 from tests.performance.material import prepare
 from tests.performance.usual_loop import User, score
 
@@ -67,12 +68,16 @@ def main() -> None:
     parser.add_argument("--rounds", type=int, default=5)
     parser.add_argument("--data", type=Path, default=Path("bench-data"))
     parser.add_argument("--quix", type=Path, help="a Python that has quixstreams")
+    parser.add_argument("--people", type=int, help="only: memory with so many, from a backlog")
     options = parser.parse_args()
     n_events, n_users = (100_000, 2_000) if options.quick else (200_000, 20_000)
     material = prepare(options.data, n_events=n_events, n_users=n_users)
     lines = material.events.read_bytes().splitlines()
     with tempfile.TemporaryDirectory() as folder, running(Path(folder) / "kafka") as cluster:
         bench = Bench(cluster, Path(folder), lines, material.plan(load_policy(None)))
+        if options.people:
+            bench.memory(options.people)
+            return
         bench.fill()
         rounds = [bench.round() for _ in range(options.rounds + 1)][1:]  # the first one compiles
         found = {name: statistics.median(one[name] for one in rounds) for name in rounds[0]}
@@ -149,9 +154,33 @@ class Bench:
     records: list[Records] = field(default_factory=list)
     n_rounds: int = 0
 
+    def __post_init__(self) -> None:
+        """Know the cluster."""
+        self.settings = KafkaSettings(bootstrap=self.cluster.bootstrap)
+
+    def memory(self, n_people: int) -> None:
+        """Write an event of each, then read them; print what the process came to hold."""
+        topic = self.cluster.create_topic("people", N_PARTITIONS)
+        self.cluster.create_topic("alerts")
+        lines = self.lines[:20_000]  # what only the feed needs should not be in the figure
+        self.lines = []
+        feed = Feed(self.cluster.bootstrap, topic, N_PARTITIONS, lines, 400_000.0, 0.0, n_people)
+        feed = replace(feed, seconds=1.2 * n_people / feed.rate)
+        sender = multiprocessing.get_context("spawn").Process(target=send_all, args=(feed,))
+        sender.start()
+        sender.join()
+        with self._worker(topic, topic) as worker:
+            self._join(worker)
+            while sum(run.position for run in worker._runs.values()) < feed.n_events:
+                worker.turn()
+            arrays = [run.state.arrays().values() for run in worker._runs.values()]
+            state = sum(one.nbytes for found in arrays for one in found)
+        peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024
+        print(f"{n_people:,} people, {feed.n_events:,} events waiting, {N_PARTITIONS} partitions")
+        print(f"  at most {peak / 1e9:.1f} GB resident, {state / 1e9:.1f} GB of it state")
+
     def fill(self) -> None:
         """Write all events, keyed by actor."""
-        self.settings = KafkaSettings(bootstrap=self.cluster.bootstrap)
         self.cluster.create_topic("access", N_PARTITIONS)
         self.cluster.create_topic("alerts")
         producer = KafkaProducer(**self.settings.client(), linger_ms=20, batch_size=131_072)

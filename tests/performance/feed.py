@@ -11,12 +11,13 @@ import socket
 import threading
 import time
 import zlib
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import date, timedelta
 from typing import Any
 
 import kafka.record.default_records as records_of_client
-import orjson
 from kafka.protocol.producer import ProduceRequest
 from kafka.record import MemoryRecordsBuilder
 
@@ -24,12 +25,16 @@ from detector.kafka.checksum import crc32c
 
 _TICK_S = 0.02
 _VERSION = 9  # the newest whose topics have names
+_ACTOR = re.compile(rb'(?<="user_id":")[^"]*')
 _DAY = re.compile(rb'(?<="event_time":")(\d{4}-\d\d-\d\d)')
 
 
 @dataclass(frozen=True)
 class Feed:
-    """What to send where; events after the last line begin again a day later, with new ids."""
+    """What to send where; events after the last line begin again a day later, with new ids.
+
+    With ``n_people`` the actors are so many made-up ones, in turn, instead of the lines' own.
+    """
 
     address: str
     topic: str
@@ -37,6 +42,7 @@ class Feed:
     lines: list[bytes]
     rate: float
     seconds: float
+    n_people: int = 0
 
     @property
     def n_events(self) -> int:
@@ -51,17 +57,13 @@ class Feed:
         """Return when an event has its turn, in seconds from the start."""
         return number * _TICK_S / self._per_tick
 
-    def requests(self) -> list[bytes]:
+    def requests(self) -> Iterator[bytes]:
         """Make the request of every tick."""
         records_of_client.calc_crc32c = crc32c  # the client's own takes 45 µs an event
-        n, per_tick = self.n_events, self._per_tick
-        places = [_place(line, self.n_partitions) for line in self.lines]
-        return [
-            self._request(range(first, min(first + per_tick, n)), places)
-            for first in range(0, n, per_tick)
-        ]
+        for first in range(0, self.n_events, self._per_tick):
+            yield self._request(range(first, min(first + self._per_tick, self.n_events)))
 
-    def _request(self, numbers: range, places: list[tuple[int, bytes]]) -> bytes:
+    def _request(self, numbers: range) -> bytes:
         now_ms = int(time.time() * 1000)
         made = [
             MemoryRecordsBuilder(magic=2, compression_type=0, batch_size=2**24, offset=0)
@@ -69,9 +71,11 @@ class Feed:
         ]
         given = set()
         for number in numbers:
-            partition, key = places[number % len(places)]
+            event = self.event(number)
+            key = _actor(event)
+            partition = zlib.crc32(key) % self.n_partitions
             given.add(partition)
-            made[partition].append(now_ms, key, self.event(number), [])
+            made[partition].append(now_ms, key, event, [])
         one_topic = ProduceRequest.TopicProduceData
         partitions = []
         for partition in sorted(given):
@@ -94,12 +98,15 @@ class Feed:
         _, _, rest = self.lines[row].partition(b",")
         if again:
             rest = _DAY.sub(lambda found: _later(found[1], again), rest, count=1)
+        if self.n_people:
+            rest = _ACTOR.sub(b"p%d" % (number % self.n_people), rest, count=1)
         return b'{"event_id":"d%d",' % number + rest
 
 
-def _place(line: bytes, n_partitions: int) -> tuple[int, bytes]:
-    key = str(orjson.loads(line)["user_id"]).encode()
-    return zlib.crc32(key) % n_partitions, key
+def _actor(event: bytes) -> bytes:
+    found = _ACTOR.search(event)
+    assert found is not None
+    return found[0]
 
 
 def _later(day: bytes, n_days: int) -> bytes:
@@ -108,11 +115,9 @@ def _later(day: bytes, n_days: int) -> bytes:
 
 def send_at_rate(feed: Feed, ready: Any, results: Any) -> None:
     """Make everything and say so; wait until told, send, and put when that began and ended."""
-    requests = feed.requests()
+    requests = list(feed.requests())
     results.put(len(requests))
-    host, _, port = feed.address.partition(":")
-    with socket.create_connection((host, int(port))) as connection:
-        threading.Thread(target=_drain, args=(connection,), daemon=True).start()
+    with _connected(feed) as connection:
         ready.wait()
         started = time.time()
         for tick, request in enumerate(requests):
@@ -121,7 +126,23 @@ def send_at_rate(feed: Feed, ready: Any, results: Any) -> None:
                 time.sleep(ahead)
             connection.sendall(request)
         results.put((started, time.time()))
-        time.sleep(1)  # the last answers
+
+
+def send_all(feed: Feed) -> None:
+    """Send as fast as events can be made."""
+    with _connected(feed) as connection:
+        for request in feed.requests():
+            connection.sendall(request)
+
+
+@contextmanager
+def _connected(feed: Feed) -> Iterator[socket.socket]:
+    """Connect, read answers meanwhile, and give the last ones a second."""
+    host, _, port = feed.address.partition(":")
+    with socket.create_connection((host, int(port))) as connection:
+        threading.Thread(target=_drain, args=(connection,), daemon=True).start()
+        yield connection
+        time.sleep(1)
 
 
 def _drain(connection: socket.socket) -> None:
