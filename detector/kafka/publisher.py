@@ -25,6 +25,7 @@ from kafka.structs import OffsetAndMetadata, TopicPartition
 
 from detector.alerts import Alert
 from detector.kafka.deadline import within
+from detector.kafka.messages import Message, alert_message, letter_message, size_of
 from detector.kafka.ports import (
     DeadLetter,
     LostOwnershipError,
@@ -38,10 +39,6 @@ _FENCED = (ProducerFencedError, InvalidProducerEpochError, TransactionCoordinato
 _RETRY_AFTER_S = (0.2, 1.0, 5.0, 15.0)
 _TRANSACTION_S = 20.0
 _MESSAGES_PER_TRANSACTION = 2_000
-_MAX_VALUE_BYTES = 900_000  # of a message of one megabyte, which is what brokers take
-
-Message = tuple[str, bytes | None, bytes | None, list[tuple[str, bytes]]]
-"""topic, key, value, headers"""
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,32 +54,6 @@ class Topics:
     dead_letters: str | None = None
     max_waiting: int = 100_000
     waiting_bytes: int = 67_108_864
-
-
-def alert_message(topic: str, alert: Alert) -> Message:
-    """Return an alert as a message, keyed by its actor."""
-    key = str(alert.fields["user_id"]).encode()
-    version = f"{alert.alert_id}/{alert.version}".encode()
-    return topic, key, alert.to_json_line().rstrip(b"\n"), [("detector.alert", version)]
-
-
-def letter_message(topic: str, letter: DeadLetter) -> Message:
-    """Return a dead letter as a message: the record as it was, and why it is here."""
-    headers = [(name, value or b"") for name, value in letter.headers]
-    notes = {
-        "topic": letter.partition.topic,
-        "partition": str(letter.partition.number),
-        "offset": str(letter.offset),
-        "reason": letter.reason,
-        "field": letter.field,
-        "mapping": letter.mapping,
-    }
-    value = letter.value
-    if value is not None and len(value) > _MAX_VALUE_BYTES:
-        notes["cut_from_bytes"] = str(len(value))
-        value = value[:_MAX_VALUE_BYTES]
-    headers += [(f"detector.{name}", text.encode()) for name, text in notes.items()]
-    return topic, letter.key, value, headers
 
 
 class KafkaPublishers:
@@ -269,7 +240,7 @@ class KafkaPublisher:
                     where=self._partition.stream,
                     hint="Mend the topics; nothing is lost, a restart goes on from the store",
                 )
-            offer = _Offer(messages, position, sum(map(_size, messages)))
+            offer = _Offer(messages, position, sum(map(size_of, messages)))
             self._waiting.append(offer)
             self.n_bytes += offer.n_bytes
         self._owner.wake()
@@ -348,11 +319,6 @@ class KafkaPublisher:
         self._lost = self._lost or "closed"
         self._owner.forget(self)
         self._drop_producer()
-
-
-def _size(message: Message) -> int:
-    _, key, value, headers = message
-    return len(key or b"") + len(value or b"") + sum(len(k) + len(v) for k, v in headers)
 
 
 def end_producer(producer: Any) -> None:
