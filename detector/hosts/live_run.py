@@ -15,7 +15,7 @@ from pathlib import Path
 
 from detector.artifacts import read_artifact
 from detector.errors import OptionError, PipelineError
-from detector.hosts.live import Timing, Wiring, Worker
+from detector.hosts.live import WAITING, Timing, Wiring, Worker
 from detector.hosts.live_decode import Decoding
 from detector.hosts.live_pipeline import Pipeline, load_pipeline
 from detector.kafka.dead_letter_file import DeadLetterFile
@@ -140,7 +140,7 @@ def _telemetry(
     text = (
         os.environ.get("DETECTOR_METRICS_ADDRESS") or pipeline.telemetry_address or "127.0.0.1:9464"
     )
-    metrics = Metrics(pipeline.topics, sinks, limits=[_DEAD_LETTERS])
+    metrics = Metrics(pipeline.topics, sinks, limits=[_DEAD_LETTERS, WAITING])
     metrics.alert_budget.set(plan.policy.alerts.budget_per_day)
     level = logging.getLevelNamesMapping()[pipeline.log_level.upper()]
     return Telemetry(
@@ -153,7 +153,12 @@ def _telemetry(
 
 def _publishers(pipeline: Pipeline, settings: KafkaSettings, telemetry: Telemetry) -> Publishers:
     letters = pipeline.dead_letters
-    topics = Topics(pipeline.group, pipeline.alerts_topic, letters.topic)
+    topics = Topics(
+        pipeline.group,
+        pipeline.alerts_topic,
+        letters.topic,
+        waiting_bytes=pipeline.reading.waiting_bytes,
+    )
     found: Publishers = Unpublished()
     if topics.alerts or topics.dead_letters:
         found = KafkaPublishers(settings, topics)
