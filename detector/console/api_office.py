@@ -65,8 +65,8 @@ def employee(visit: Reader, ref: str) -> dict[str, Any]:
 @router.get("/overview")
 def overview(visit: Reader) -> dict[str, Any]:
     """Return the figures of the last 30 days."""
+    told = overview_view.overview(visit.console, visit.viewer)
     with visit.console.store.reading() as db:
-        told = overview_view.overview(db, visit.viewer)
         names = names_for(visit.console, db, visit.person)
     riskiest = [
         {**{k: v for k, v in row.items() if k != "user_id"}, "staff": names.staff(row["user_id"])}

@@ -5,12 +5,14 @@ from __future__ import annotations
 from collections import Counter
 from dataclasses import dataclass
 from datetime import date, timedelta
-from typing import Any
+from typing import Any, Protocol
 
 from sqlalchemy import Connection
 
+from detector.console.recent import Recent
 from detector.console.viewing import OPEN, Viewer, newest_day
 from detector.store import overview as figures
+from detector.store.console import ConsoleStore
 from detector.store.people import riskiest
 from detector.store.queries import count_alerts
 
@@ -38,7 +40,26 @@ class Overview:
     decision_s: float | None
 
 
-def overview(db: Connection, viewer: Viewer) -> Overview:
+class Watched(Protocol):
+    """The parts of a console that its overview needs."""
+
+    @property
+    def store(self) -> ConsoleStore: ...  # noqa: D102  told above
+    @property
+    def overviews(self) -> Recent[frozenset[str] | None, Overview]: ...  # noqa: D102
+
+
+def overview(console: Watched, viewer: Viewer) -> Overview:
+    """Return what this person may see, at most a few seconds old."""
+
+    def gathered() -> Overview:
+        with console.store.reading() as db:
+            return gather(db, viewer)
+
+    return console.overviews.of(viewer.branches, viewer.now_ms, gathered)
+
+
+def gather(db: Connection, viewer: Viewer) -> Overview:
     """Gather what this person may see."""
     last = newest_day(db, viewer) or date(1970, 1, 31)
     first, scope = last - timedelta(days=DAYS - 1), viewer.branches

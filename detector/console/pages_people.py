@@ -112,8 +112,8 @@ def _behind(
 def overview(request: Request, visit: Reader) -> Response:
     """Show the last 30 days."""
     t = words_for(request, visit)
+    told = overview_view.overview(visit.console, visit.viewer)
     with visit.console.store.reading() as db:
-        told = overview_view.overview(db, visit.viewer)
         names = names_for(visit.console, db, visit.person)
     return page(
         request,

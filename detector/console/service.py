@@ -12,13 +12,17 @@ from sqlalchemy import Connection
 from detector.console import journal, unmasking
 from detector.console.directory import Directory
 from detector.console.journal_chain import Entry
+from detector.console.overview_view import Overview
 from detector.console.people import Person
 from detector.console.pseudonyms import Pseudonyms
+from detector.console.recent import Recent
 from detector.console.roles import Right
 from detector.console.settings import ConsoleSettings
 from detector.console.viewing import Viewer
 from detector.policy import Policy
 from detector.store.console import ConsoleStore
+
+_OVERVIEW_KEPT_MS = 5_000
 
 
 def wall_clock_ms() -> int:
@@ -38,10 +42,12 @@ class Console:
     has_events: bool = False
     clock_ms: Callable[[], int] = wall_clock_ms
     directory: Directory = field(init=False)
+    overviews: Recent[frozenset[str] | None, Overview] = field(init=False)
 
     def __post_init__(self) -> None:
-        """Begin an empty directory; it fills itself."""
+        """Begin an empty directory and an empty memory; both fill themselves."""
         object.__setattr__(self, "directory", Directory(self.pseudonyms))
+        object.__setattr__(self, "overviews", Recent(_OVERVIEW_KEPT_MS))
 
     @property
     def budget(self) -> int:

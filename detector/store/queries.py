@@ -237,6 +237,8 @@ def conditions(db: Connection, which: Filter) -> list[ColumnElement[bool]]:
     if which.is_hidden is not None:
         hides = exists().where(hiding())
         found.append(hides if which.is_hidden else ~hides)
+    if which.is_hidden:  # without a rule no alert has to be looked at
+        found.append(exists(select(suppression.c.number)).correlate(None))
     return found
 
 
