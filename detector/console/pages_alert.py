@@ -92,6 +92,7 @@ def _shown(
         "similar": [{**s, "staff": names.staff(s["user_id"])} for s in before],
         "events": sample_events(db, visit, fields, names),
         "events_stored": visit.console.has_events,
+        "has_pdf": visit.console.pdf_font is not None,
         "heat": _heat(db, visit, fields, t),
         "runbooks": [
             (name, {key: text[t.language] for key, text in policy.detectors[name].texts.items()})

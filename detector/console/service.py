@@ -13,6 +13,7 @@ from detector.console import journal, unmasking
 from detector.console.directory import Directory
 from detector.console.journal_chain import Entry
 from detector.console.overview_view import Overview
+from detector.console.pdf import Font
 from detector.console.people import Person
 from detector.console.pseudonyms import Pseudonyms
 from detector.console.recent import Recent
@@ -32,7 +33,10 @@ def wall_clock_ms() -> int:
 
 @dataclass(frozen=True, slots=True)
 class Console:
-    """The parts of a running console. ``has_events``: the events behind alerts are stored."""
+    """The parts of a running console.
+
+    ``has_events``: the events behind alerts are stored; ``pdf_font`` None: packs as HTML only.
+    """
 
     store: ConsoleStore
     settings: ConsoleSettings
@@ -40,6 +44,7 @@ class Console:
     pseudonyms: Pseudonyms
     anchors: journal.Anchors | None = None
     has_events: bool = False
+    pdf_font: Font | None = None
     clock_ms: Callable[[], int] = wall_clock_ms
     directory: Directory = field(init=False)
     overviews: Recent[frozenset[str] | None, Overview] = field(init=False)

@@ -8,6 +8,7 @@ from sqlalchemy import delete, insert, select
 
 from detector.console import events_behind
 from detector.console.journal import Anchors
+from detector.console.pdf import find_font
 from detector.console.pseudonyms import Pseudonyms
 from detector.console.service import Console
 from detector.console.settings import ConsoleSettings
@@ -24,11 +25,12 @@ def open_console(url: str, settings: ConsoleSettings, policy: Path | None) -> Co
         OptionError, PolicyError, StoreError: something cannot be used.
     """
     loaded, anchors = load_policy(policy), _anchors(settings)
+    font = find_font(settings.pdf_font)
     store = ConsoleStore(url)
     with store.reading() as db:
         has_events = events_behind.are_stored(db)
     key = settings.pseudonym_key.get_secret_value().encode()
-    console = Console(store, settings, loaded, Pseudonyms(key), anchors, has_events)
+    console = Console(store, settings, loaded, Pseudonyms(key), anchors, has_events, font)
     _tell_budget(console)
     with store.reading() as db:
         console.directory.branches(db)  # reads what there is before anybody waits for it
