@@ -68,16 +68,20 @@ def run_server(console: Console, host: str, port: int) -> None:
     from detector.console.app import create_app
 
     click.echo(f"console on http://{host}:{port}/", err=True)
-    uvicorn.run(
-        create_app(console),
-        host=host,
-        port=port,
-        log_level="warning",
-        access_log=False,
-        proxy_headers=False,  # trusted proxies are our own setting
-        server_header=False,
-        timeout_graceful_shutdown=3,  # live pages stay open as long as they can
-    )
+    with console.telemetry as telemetry:  # takes in what uvicorn and the database's client log
+        telemetry.log.info("console begins", store=console.store.where, sinks=len(console.webhooks))
+        uvicorn.run(
+            create_app(console),
+            host=host,
+            port=port,
+            log_level="warning",
+            log_config=None,
+            access_log=False,
+            proxy_headers=False,  # trusted proxies are our own setting
+            server_header=False,
+            timeout_graceful_shutdown=3,  # live pages stay open as long as they can
+        )
+        telemetry.log.info("console ends")
 
 
 @click.command()

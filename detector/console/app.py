@@ -38,6 +38,7 @@ from detector.console.rendering import page, words_for
 from detector.console.security import SecurityHeaders
 from detector.console.service import Console
 from detector.console.triage_actions import ConflictError, RefusedError
+from detector.console.webhooks import delivering
 from detector.errors import DetectorError, OptionError, StoreError
 
 _FAILURES_PER_ADDRESS = 4  # times those of one login: many people sit behind one address
@@ -62,8 +63,10 @@ def create_app(console: Console) -> FastAPI:
     @asynccontextmanager
     async def lifespan(app: FastAPI) -> AsyncIterator[None]:
         app.state.closing = asyncio.Event()
-        yield
-        app.state.closing.set()
+        url = str(console.settings.public_url or "").rstrip("/")
+        with delivering(console.store, console.webhooks, url, console.telemetry):
+            yield
+            app.state.closing.set()
 
     app = FastAPI(
         title="audit-anomaly-detector",
@@ -99,7 +102,7 @@ def create_app(console: Console) -> FastAPI:
         app.add_exception_handler(kind, _told)
     app.add_exception_handler(NotSignedInError, _to_the_door)
     app.add_exception_handler(HTTPException, _told_http)
-    metrics = Metrics(app.state.streams)
+    metrics = Metrics(app.state.streams, console.telemetry)
     app.state.metrics = metrics
     app.add_api_route("/metrics", told_metrics, include_in_schema=False)
     app.add_middleware(SecurityHeaders)
@@ -134,6 +137,8 @@ def _told(request: Request, error: Exception) -> Response:
     status, code = next(told for kind, told in _ERRORS.items() if isinstance(error, kind))
     if isinstance(error, RefusedError):
         code = error.code
+    if isinstance(error, StoreError):
+        request.app.state.metrics.log.error("store", why=str(error))
     answer = _problem(request, status, code)
     if isinstance(error, TooManyCallsError):
         answer.headers["Retry-After"] = str(error.wait_s)

@@ -21,7 +21,9 @@ from detector.console.roles import Right
 from detector.console.settings import ConsoleSettings
 from detector.console.viewing import Viewer
 from detector.policy import Policy
+from detector.sinks import Sink
 from detector.store.console import ConsoleStore
+from detector.telemetry import Metrics, Telemetry
 
 _OVERVIEW_KEPT_MS = 5_000
 
@@ -35,7 +37,8 @@ def wall_clock_ms() -> int:
 class Console:
     """The parts of a running console.
 
-    ``has_events``: the events behind alerts are stored; ``pdf_font`` None: packs as HTML only.
+    ``has_events``: the events behind alerts are stored; ``pdf_font`` None: packs as HTML only;
+    ``webhooks`` are told what people do.
     """
 
     store: ConsoleStore
@@ -45,6 +48,8 @@ class Console:
     anchors: journal.Anchors | None = None
     has_events: bool = False
     pdf_font: Font | None = None
+    webhooks: tuple[Sink, ...] = ()
+    telemetry: Telemetry = field(default_factory=lambda: Telemetry(Metrics(), address=None))
     clock_ms: Callable[[], int] = wall_clock_ms
     directory: Directory = field(init=False)
     overviews: Recent[frozenset[str] | None, Overview] = field(init=False)

@@ -151,14 +151,15 @@ def running(console: Console, port: int = 0) -> Iterator[str]:
 
 
 @contextmanager
-def serving(url: str, **changed: Any) -> Iterator[Served]:
-    """Serve a console on a store that exists."""
+def serving(url: str, parts: dict[str, Any] | None = None, **changed: Any) -> Iterator[Served]:
+    """Serve a console on a store that exists, with some parts and settings changed."""
     clock, settings = Clock(), ConsoleSettings.for_demo()
     settings = settings.model_copy(update={"api_calls_per_minute": 100_000, **changed})
     names = Pseudonyms(settings.pseudonym_key.get_secret_value().encode())
-    font = find_font(settings.pdf_font)
-    parts = (ConsoleStore(url), settings, load_policy(None), names)
-    console = Console(*parts, pdf_font=font, clock_ms=clock)
+    console = Console(
+        ConsoleStore(url), settings, load_policy(None), names,
+        **{"pdf_font": find_font(settings.pdf_font), "clock_ms": clock, **(parts or {})},
+    )  # fmt: skip
     with running(console) as base:
         served = Served(url, base, console, clock)
         yield served
