@@ -19,6 +19,7 @@ from detector.console.pseudonyms import Pseudonyms
 from detector.console.recent import Recent
 from detector.console.roles import Right
 from detector.console.settings import ConsoleSettings
+from detector.console.staff import StaffBook
 from detector.console.viewing import Viewer
 from detector.policy import Policy
 from detector.sinks import Sink
@@ -38,7 +39,7 @@ class Console:
     """The parts of a running console.
 
     ``has_events``: the events behind alerts are stored; ``pdf_font`` None: packs as HTML only;
-    ``webhooks`` are told what people do.
+    ``staff`` is empty without reference tables; ``webhooks`` are told what people do.
     """
 
     store: ConsoleStore
@@ -48,6 +49,7 @@ class Console:
     anchors: journal.Anchors | None = None
     has_events: bool = False
     pdf_font: Font | None = None
+    staff: StaffBook = field(default_factory=StaffBook)
     webhooks: tuple[Sink, ...] = ()
     telemetry: Telemetry = field(default_factory=lambda: Telemetry(Metrics(), address=None))
     clock_ms: Callable[[], int] = wall_clock_ms

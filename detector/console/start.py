@@ -38,9 +38,8 @@ def open_console(url: str, settings: ConsoleSettings, policy: Path | None) -> Co
     with store.reading() as db:
         has_events = events_behind.are_stored(db)
     key = settings.pseudonym_key.get_secret_value().encode()
-    console = Console(
-        store, settings, loaded, Pseudonyms(key), anchors, has_events, font, sinks, telemetry
-    )
+    parts = (store, settings, loaded, Pseudonyms(key), anchors, has_events, font)
+    console = Console(*parts, webhooks=sinks, telemetry=telemetry)
     _tell_budget(console)
     with store.reading() as db:
         console.directory.branches(db)  # reads what there is before anybody waits for it

@@ -68,6 +68,14 @@ class Words:
         """Return a share in percent."""
         return "–" if share is None else f"{share * 100:.0f} %"
 
+    def times(self, ratio: float | None) -> str:
+        """Return how many times as many; beyond a hundred, or where others have none, just many.
+
+        >>> Words("en", ZoneInfo("UTC")).times(3.14159)
+        '3.1'
+        """
+        return f"{ratio:.1f}" if ratio is not None and ratio < 100 else "100+"
+
     def day(self, when: date | str | None) -> str:
         """Return a date.
 
