@@ -22,7 +22,15 @@ from detector.store.overview import (
     workload,
 )
 from detector.store.people import ledger, newest_day, riskiest
-from detector.store.queries import Filter, Sort, count_alerts, count_by, hidden_by, list_alerts
+from detector.store.queries import (
+    Filed,
+    Filter,
+    Sort,
+    count_alerts,
+    count_by,
+    hidden_by,
+    list_alerts,
+)
 from detector.store.tables import audit_entry, episode, suppression, triage, verdict
 from tests.contracts.alerts import an_alert
 
@@ -85,6 +93,12 @@ def scores(console: ConsoleStore, which: Filter, sort: Sort = "score") -> list[f
         (Filter(search="u"), [8, 7, 6, 5, 4, 3, 2, 1]),
         (Filter(search="'; drop table episode; --"), []),
         (Filter(search='" OR "'), []),
+        (Filter(filed=(Filed(branches=("B1",)),)), [8, 6, 4, 2]),
+        (Filter(filed=(Filed(branches=("B1",), severities=("low",)),)), [8, 6, 4, 3, 2, 1]),
+        (Filter(filed=(Filed(branches=("B1",)), Filed(severities=("low",)))), [2]),
+        (Filter(filed=(Filed(detectors=("slow_drip",)),)), []),
+        (Filter(filed=(Filed(alert_id="zz"),)), []),
+        (Filter(filed=(Filed(),)), []),
         (Filter(statuses=("closed",)), [3, 2]),
         (Filter(statuses=("new",), min_score=7), [8, 7]),
         (Filter(verdicts=("benign",)), [3]),
