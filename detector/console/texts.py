@@ -55,9 +55,13 @@ class Words:
 
         >>> Words("en", ZoneInfo("UTC")).number(12345)
         '12,345'
+        >>> Words("en", ZoneInfo("UTC")).number(0.0018)
+        '0.002'
         """
         if value is None:
             return "–"
+        if 0 < abs(value) < 0.05:
+            return f"{value:.1g}"
         return f"{value:,.0f}" if value == int(value) else f"{value:,.1f}"
 
     def score(self, value: float | None) -> str:
