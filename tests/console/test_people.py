@@ -156,3 +156,20 @@ def test_a_mention_about_another_branch_is_not_shown(served: Served) -> None:
 
     assert "@away look" not in away.get("/mentions").text
     assert "new mentions" not in away.get("/").text
+
+
+def test_an_alert_tells_how_the_ones_before_it_were_judged_and_why(served: Served) -> None:
+    """Who sees it for the third time need not ask again; hostile reasons are text."""
+    lines = sorted(NEWEST.values(), key=lambda line: line["time"])
+    pairs = [
+        (old, new) for old in lines for new in lines
+        if old["time"] < new["time"] and old["detector"] == new["detector"]
+        and old["user_branch"] == new["user_branch"]
+    ]  # fmt: skip
+    old, new = pairs[0]
+    program = served.with_token("analyst", "read", "triage")
+    sent = {"row_version": 0, "verdict": "benign", "reason": "<i>spring campaign</i>"}
+    program.post(f"/alerts/{old['alert_id']}/triage", json=sent)
+    page = served.signed_in("analyst").get(f"/alerts/{new['alert_id']}").text
+
+    assert "<small>&lt;i&gt;spring campaign&lt;/i&gt;</small>" in page
