@@ -21,6 +21,7 @@ from detector.store.console import ConsoleStore
 from detector.telemetry import Metrics, Telemetry
 from tests.console.conftest import NEWEST, Served, serving
 from tests.console.test_hostile import NASTY
+from tests.parts.postgresql import Server
 from tests.sinks.receivers import WebServer, status, web_server
 
 ALERT = next(iter(NEWEST))
@@ -158,8 +159,11 @@ def metrics(served: Served) -> str:
     return served.browser().get("/metrics").text
 
 
-def test_one_console_at_a_time_delivers(url: str) -> None:
+@pytest.mark.parametrize("kind", ["sqlite", "postgresql"])
+def test_one_console_at_a_time_delivers(url: str, kind: str, postgresql: Server) -> None:
     """Two of them on one store would tell everything twice; the next goes on after the first."""
+    if kind == "postgresql":
+        url = postgresql.create("lease")
     now = [1_000_000]
     store = ConsoleStore(url)
     first, second = (Lease(store, lambda: now[0]) for _ in range(2))
