@@ -4,12 +4,13 @@ PYTHON ?= python3
 BIN := .venv/bin
 STAMP := .venv/.installed
 
-.PHONY: help demo demo-kafka test test-long check bench bench-kafka bench-store golden constraints clean
+.PHONY: help demo demo-kafka test test-fast test-long check bench bench-kafka bench-store golden constraints clean
 
 help:
 	@echo "make demo         simulate a bank, fit, replay, show what was found"
 	@echo "make demo-kafka   live events through a real broker, two consumers, alerts as they come"
 	@echo "make test         install what the tests need, run everything, one summary"
+	@echo "make test-fast    lint, types and the tests that need no service, in about three minutes"
 	@echo "make test-long    the same with twenty times the fault schedules and a million documents (hours)"
 	@echo "make check        only what needs no test run: lint, format, types, layers"
 	@echo "make bench        throughput and memory, as ratios in one run"
@@ -41,6 +42,9 @@ demo-kafka: $(STAMP)-dev
 
 test: $(STAMP)-dev
 	@$(BIN)/python tests/run.py
+
+test-fast: $(STAMP)-dev
+	@$(BIN)/python tests/run.py --fast
 
 test-long: $(STAMP)-dev
 	@HYPOTHESIS_PROFILE=long $(BIN)/python tests/run.py

@@ -15,6 +15,11 @@ _STATIC = {
     "types": ["mypy"],
     "layers": ["lint-imports", "--no-cache"],
 }
+# Services, browsers, notebooks and benchmarks take their time; the rest is heard within minutes.
+_LONG = ("bench", "calibration", "monitoring", "notebooks", "readme", "store_faults")
+_LONG_FILES = {f"test_{name}.py" for name in _LONG}
+_QUICK = sorted(str(p) for p in Path("tests").glob("test_*.py") if p.name not in _LONG_FILES)
+_FAST = {"tests": ["pytest", "-q", *_QUICK]}
 _TESTS = {
     "tests": ["pytest", "-q"],
     "docstrings": ["pytest", "-q", "--doctest-modules", "detector"],
@@ -24,7 +29,8 @@ _TESTS = {
 
 def main() -> int:
     """Return 0 if everything is green."""
-    parts = _STATIC if "--static" in sys.argv[1:] else {**_STATIC, **_TESTS}
+    more = {"--static": {}, "--fast": _FAST}.get("".join(sys.argv[1:]), _TESTS)
+    parts = {**_STATIC, **more}
     results = {}
     for name, command in parts.items():
         environment = dict(os.environ)
