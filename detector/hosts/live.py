@@ -13,7 +13,8 @@ from dataclasses import dataclass
 
 from detector.errors import FencedError
 from detector.hosts.live_decode import Decoding
-from detector.hosts.live_partition import PartitionRun, Places, Taken, save, take_over
+from detector.hosts.live_models import Models, OneModel
+from detector.hosts.live_partition import PartitionRun, Places, Taken, save, switch, take_over
 from detector.kafka.ports import (
     LostOwnershipError,
     NotReadyError,
@@ -80,6 +81,7 @@ class Wiring:
         outbox: sinks that follow the store.
         telemetry: counts and logs.
         owner: host and process, for people.
+        models: says which artifact decides, where that may change while the worker runs.
     """
 
     join: Callable[[], Source]
@@ -88,6 +90,7 @@ class Wiring:
     outbox: Outbox
     telemetry: Telemetry
     owner: str
+    models: Models | None = None
 
 
 class Worker:
@@ -106,7 +109,7 @@ class Worker:
         self._join, self._owner, self._timing = wiring.join, wiring.owner, timing
         self._store, self._publishers = wiring.store, wiring.publishers
         self._outbox, self._telemetry = wiring.outbox, wiring.telemetry
-        self._plan, self._decoding = plan, decoding
+        self._models, self._decoding = wiring.models or OneModel(plan), decoding
         self._runs: dict[Partition, PartitionRun] = {}
         self._progress: dict[Partition, _Progress] = {}
         self._wanted: set[Partition] = set()
@@ -154,6 +157,7 @@ class Worker:
         for run in list(self._runs.values()):
             if self._is_due(run):
                 self._save(run)
+        self._switch()
         self._show()
         self._outbox.turn()
         self._watch()
@@ -202,7 +206,8 @@ class Worker:
     def _take_over(self, partition: Partition) -> None:
         self._forget(frozenset({partition}))
         places = Places(self._source, self._store, self._publishers, self._owner)
-        run = take_over(partition, self._plan, self._decoding, places)
+        plan = self._models.in_force(partition.stream)
+        run = take_over(partition, plan, self._decoding, places)
         self._outbox.follow(partition.stream)
         self._source.seek(partition, run.position)
         now_s = self._timing.clock_s()
@@ -272,6 +277,22 @@ class Worker:
         now_s = self._timing.clock_s()
         self._progress[run.partition].saved_s = now_s
         self._telemetry.checkpoint(now_s - started_s)
+
+    def _switch(self) -> None:
+        """Let the artifact decide that should, partition by partition, at a checkpoint."""
+        behind = self._source.lag()
+        for run in self._runs.values():
+            if run.scored_until is None and run.partition in behind:
+                run.scored_until = run.position + behind[run.partition]
+            plan = self._models.wanted
+            if run.may_switch and run.plan.artifact_digest != plan.artifact_digest:
+                switch(run, plan, self._store)
+                self._telemetry.log.info(
+                    "artifact switched",
+                    stream=run.partition.stream,
+                    position=run.position,
+                    artifact=plan.artifact_digest,
+                )
 
     def _show(self) -> None:
         """Let the group's offsets follow the checkpoints, for people and their tools."""

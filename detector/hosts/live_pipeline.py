@@ -10,9 +10,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, NamedTuple, NoReturn
 
-from detector.artifact_model import check_model
-from detector.artifacts import read_artifact
 from detector.errors import PipelineError
+from detector.hosts.learned import learned
 from detector.kafka.ports import Reading
 from detector.mapping import load_mapping
 from detector.policy import load_policy
@@ -38,7 +37,10 @@ _SECTIONS: dict[str, dict[str, _Key]] = {
     "": {
         "mapping": _FILE,
         "policy": _FILE,
-        "artifact": _FILE,
+        "artifact": _Key(
+            (str,), "a path, relative to this file, or a role or version of the registry"
+        ),
+        "registry": _Key((str,), "a folder, relative to this file, or a URL"),
         "reference": _FILE,
         "store": _Key((str,), "sqlite:///file.db or postgresql://user@host/database"),
         "sinks": _Key((dict,), "tables [sinks.NAME]"),
@@ -107,7 +109,10 @@ class Route:
 
 @dataclass(frozen=True, slots=True)
 class Pipeline:
-    """A checked pipeline file; paths are absolute or relative to the working folder."""
+    """A checked pipeline file; paths are absolute or relative to the working folder.
+
+    With a ``registry``, ``artifact`` is a role or version in it; production if there is none.
+    """
 
     path: Path
     topics: tuple[str, ...] = ()
@@ -117,6 +122,7 @@ class Pipeline:
     mapping: Path | None = None
     policy: Path | None = None
     artifact: Path | None = None
+    registry: str | None = None
     reference: Path | None = None
     store: str | None = None
     save_every_s: float = 5.0
@@ -158,7 +164,8 @@ def load_pipeline(path: Path) -> Pipeline:
         scanner=source.get("scanner", True),
         mapping=reader.file("mapping", content),
         policy=reader.file("policy", content),
-        artifact=reader.file("artifact", content),
+        artifact=reader.artifact(content),
+        registry=reader.registry(content.get("registry")),
         reference=reader.file("reference", content),
         store=content.get("store"),
         save_every_s=float(checkpoint.get("every_s", defaults.save_every_s)),
@@ -183,8 +190,7 @@ def check_pipeline(path: Path) -> None:
     for mapping in [pipeline.mapping, *(s.mapping for s in pipeline.route_sources)]:
         load_mapping(mapping)
     load_policy(pipeline.policy)
-    if pipeline.artifact is not None:
-        check_model(read_artifact(pipeline.artifact))
+    learned(pipeline.artifact, pipeline.registry)
     load_reference(pipeline.reference)
     for sink in open_sinks(pipeline.sinks, lambda _: None):
         sink.close()
@@ -279,6 +285,18 @@ class _Reader:
         """Return a path relative to the pipeline's folder."""
         value = table.get(key)
         return None if value is None else self._path.parent / value
+
+    def artifact(self, table: Mapping[str, Any]) -> Path | None:
+        """Return a folder relative to the pipeline's, or the name of a role or version."""
+        if "registry" in table and "artifact" in table:
+            return Path(table["artifact"])
+        return self.file("artifact", table)
+
+    def registry(self, value: str | None) -> str | None:
+        """Return a folder relative to the pipeline's, or a URL as it is."""
+        if value is None or "://" in value:
+            return value
+        return str(self._path.parent / value)
 
     def level(self, value: str) -> str:
         """Return a log level."""

@@ -13,10 +13,12 @@ from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
-from detector.artifacts import read_artifact
+from detector.artifacts import Artifact
 from detector.errors import OptionError, PipelineError
+from detector.hosts.learned import PRODUCTION, learned
 from detector.hosts.live import Timing, Wiring, Worker
 from detector.hosts.live_decode import Decoding
+from detector.hosts.live_models import Choice, Models, OneModel, RoleModels
 from detector.hosts.live_pipeline import Pipeline, load_pipeline
 from detector.kafka.dead_letter_file import DeadLetterFile
 from detector.kafka.ports import Publishers, Source
@@ -26,8 +28,9 @@ from detector.kafka.settings import KafkaSettings, kafka_settings
 from detector.kafka.source import KafkaSource
 from detector.mapping import load_mapping
 from detector.plan import Plan, build_plan
-from detector.policy import load_policy
+from detector.policy import Policy, load_policy
 from detector.reference import load_reference
+from detector.registry import Registry
 from detector.sinks import Outbox, open_sinks
 from detector.store import Store, open_store
 from detector.telemetry import Logs, Metrics, Telemetry, parse_address
@@ -42,7 +45,7 @@ class Parts:
 
     pipeline: Pipeline
     settings: KafkaSettings
-    plan: Plan
+    models: Models
     decoding: Decoding
     telemetry: Telemetry
     store: Store
@@ -73,8 +76,9 @@ class Parts:
             outbox=self.outbox,
             telemetry=self.telemetry,
             owner=f"{socket.gethostname()}/{os.getpid()}",
+            models=self.models,
         )
-        return Worker(wiring, self.plan, self.decoding, timing)
+        return Worker(wiring, self.models.wanted, self.decoding, timing)
 
 
 def run_pipeline(path: Path) -> None:
@@ -97,28 +101,36 @@ def run_pipeline(path: Path) -> None:
 @contextmanager
 def opened(pipeline: Pipeline, settings: KafkaSettings) -> Iterator[Parts]:
     """Open everything, and close it whatever happens."""
-    plan, decoding = decided_by(pipeline)
+    policy = load_policy(pipeline.policy)
+    decoding = Decoding(
+        load_mapping(pipeline.mapping), policy.limits.max_line_bytes, pipeline.scanner
+    )
+    reference = load_reference(pipeline.reference)
+
+    def plan_of(artifact: Artifact | None) -> Plan:
+        return build_plan(policy, artifact, reference)
+
+    plan = None if pipeline.registry else plan_of(learned(pipeline.artifact, None))
     with ExitStack() as stack:
         secrets = [*settings.secrets()]
         sinks = open_sinks(pipeline.sinks, secrets.append)
         names = [sink.name for sink in sinks]
-        telemetry = stack.enter_context(_telemetry(pipeline, plan, names, secrets))
+        telemetry = stack.enter_context(_telemetry(pipeline, policy, names, secrets))
         store = open_store(store_url(pipeline))
         stack.callback(store.close)
         outbox = Outbox(store, sinks, telemetry)
         stack.callback(outbox.close)
         telemetry.health.good("store")
+        models: Models
+        if plan is None:
+            role = str(pipeline.artifact or PRODUCTION)
+            choice = Choice(Registry(str(pipeline.registry)), role, plan_of)
+            models = stack.enter_context(RoleModels(choice, store, telemetry))
+        else:
+            models = OneModel(plan)
         publishers = _publishers(pipeline, settings, telemetry)
         stack.callback(publishers.close)
-        yield Parts(pipeline, settings, plan, decoding, telemetry, store, publishers, outbox)
-
-
-def decided_by(pipeline: Pipeline) -> tuple[Plan, Decoding]:
-    """Read what decides: policy, artifact, reference and mapping."""
-    policy, mapping = load_policy(pipeline.policy), load_mapping(pipeline.mapping)
-    artifact = None if pipeline.artifact is None else read_artifact(pipeline.artifact)
-    plan = build_plan(policy, artifact, load_reference(pipeline.reference))
-    return plan, Decoding(mapping, policy.limits.max_line_bytes, pipeline.scanner)
+        yield Parts(pipeline, settings, models, decoding, telemetry, store, publishers, outbox)
 
 
 def store_url(pipeline: Pipeline) -> str:
@@ -135,13 +147,13 @@ def store_url(pipeline: Pipeline) -> str:
 
 
 def _telemetry(
-    pipeline: Pipeline, plan: Plan, sinks: Sequence[str], secrets: Sequence[str]
+    pipeline: Pipeline, policy: Policy, sinks: Sequence[str], secrets: Sequence[str]
 ) -> Telemetry:
     text = (
         os.environ.get("DETECTOR_METRICS_ADDRESS") or pipeline.telemetry_address or "127.0.0.1:9464"
     )
     metrics = Metrics(pipeline.topics, sinks, limits=[_DEAD_LETTERS])
-    metrics.alert_budget.set(plan.policy.alerts.budget_per_day)
+    metrics.alert_budget.set(policy.alerts.budget_per_day)
     level = logging.getLevelNamesMapping()[pipeline.log_level.upper()]
     return Telemetry(
         metrics,

@@ -19,12 +19,8 @@ from detector.sinks import Outbox
 from detector.store import Activation, Checkpoint, Claim, Store
 from detector.telemetry import Logs, Metrics, Telemetry
 
-TELEMETRY = Telemetry(
-    Metrics(),
-    ("kafka", "store"),
-    address=None,
-    logs=Logs(stream=io.StringIO(), level=logging.CRITICAL),
-)
+QUIET = Logs(stream=io.StringIO(), level=logging.CRITICAL)
+TELEMETRY = Telemetry(Metrics(), ("kafka", "store"), address=None, logs=QUIET)
 
 
 class Killed(BaseException):
@@ -331,6 +327,7 @@ class Schedule:
     plan: Plan
     decoding: Decoding
     n_workers: int = 2
+    models: Any = None
     hits: set[str] = field(default_factory=set)
     n_turns: int = 0
 
@@ -370,6 +367,7 @@ class Schedule:
             outbox=Outbox(self.store, [], TELEMETRY),
             telemetry=TELEMETRY,
             owner="simulated",
+            models=self.models,
         )
         return Worker(wiring, self.plan, self.decoding, timing), fuse
 

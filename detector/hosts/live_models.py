@@ -1,0 +1,202 @@
+"""Which artifact decides: one for the whole run, or what a role of the registry says."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Protocol, Self
+
+from detector.artifacts import Artifact
+from detector.errors import ArtifactError, DetectorError
+from detector.hosts.flood_watch import FloodWatch
+from detector.hosts.learned import PRODUCTION
+from detector.hosts.models import now_text
+from detector.plan import Plan
+from detector.registry import Registry
+from detector.registry.files import UnreadableError
+from detector.registry.guard import production, undo
+from detector.registry.ledger import PROMOTION, ROLES, Ledger
+from detector.store import Store
+from detector.telemetry import Telemetry
+
+_BUILTIN = "builtin"
+_MAX_PLANS = 4  # production, the one before, and two while partitions switch
+_STOP_WITHIN_S = 5.0
+
+
+class Models(Protocol):
+    """What the live loop asks; no answer takes longer than reading a version once."""
+
+    @property
+    def wanted(self) -> Plan:
+        """What should decide from the next checkpoint on."""
+        ...
+
+    def in_force(self, stream: str) -> Plan:
+        """Return what a stream was last decided by: after a crash it must decide again."""
+        ...
+
+
+@dataclass(frozen=True, slots=True)
+class OneModel:
+    """The same artifact from the start to the end."""
+
+    wanted: Plan
+
+    def in_force(self, stream: str) -> Plan:
+        """Return the one there is; another one before it lies nowhere."""
+        del stream
+        return self.wanted
+
+
+@dataclass(frozen=True, slots=True)
+class Choice:
+    """Where versions lie, the role (or one version) that decides, how a plan is made of it."""
+
+    registry: Registry
+    role: str
+    plan_of: Callable[[Artifact | None], Plan]
+
+
+class RoleModels:
+    """What a role of the registry says, looked up on a thread of its own.
+
+    A version that cannot be trusted or loaded is refused: what decided before goes on. A
+    promotion to it is undone, and so is one that floods. The registry may not answer for as
+    long as it likes; the loop never waits for it, except to take over a partition that an
+    older version decided last.
+
+    Args:
+        choice: what to follow.
+        store: what was in force, and the alerts of all workers.
+        telemetry: where refusals and floods are told.
+        look_every_s: seconds between two looks.
+
+    Raises:
+        ArtifactError: at the start, neither the version nor the one before can be loaded.
+    """
+
+    def __init__(
+        self, choice: Choice, store: Store, telemetry: Telemetry, look_every_s: float = 10.0
+    ) -> None:
+        self._choice, self._store, self._telemetry = choice, store, telemetry
+        self._look_every_s = look_every_s
+        self._plans: dict[str, Plan] = {}
+        self._seen: tuple[str, int] | None = None
+        self._last_problem = ""
+        self._wanted = self._first()
+        budget = self._wanted.policy.alerts.budget_per_day
+        self._watch = FloodWatch(store, budget)
+        self._over = threading.Event()
+        self._thread = threading.Thread(target=self._follow, name="models", daemon=True)
+
+    @property
+    def wanted(self) -> Plan:
+        """What should decide from the next checkpoint on."""
+        return self._wanted
+
+    def in_force(self, stream: str) -> Plan:
+        """Return what a stream was last decided by; what should decide, if that is gone."""
+        history = self._store.activations(stream)
+        held = history[-1].digests.get("artifact", "") if history else ""
+        if not held:
+            return self._wanted
+        try:
+            return self._plan(held)
+        except ArtifactError as error:
+            self._tell("refused", f"{stream} was decided by {held[:12]}: {error}")
+            return self._wanted
+
+    def __enter__(self) -> Self:
+        """Follow the registry from now on; one version by its name never changes."""
+        if self._choice.role in ROLES:
+            self._thread.start()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        """Stop following."""
+        self._over.set()
+        if self._thread.is_alive():
+            self._thread.join(_STOP_WITHIN_S)
+
+    def look(self) -> None:
+        """Look once: has the role another version, and does production flood?
+
+        Raises:
+            DetectorError: registry or store cannot be read now; what decides goes on.
+        """
+        ledger = self._choice.registry.ledger()
+        version = ledger.roles.get(self._choice.role, "")
+        seen = (version, len(ledger.history))
+        if version and seen != self._seen:
+            self._change(version)
+            self._seen = seen
+        elif self._watch.is_flooded(version) and self._is_promoted(ledger):
+            self._go_back(version, "flood", self._watch.sentence)
+
+    def _first(self) -> Plan:
+        choice = self._choice
+        if choice.role != PRODUCTION:
+            return self._plan(choice.registry.version_of(choice.role))
+        version, told = production(choice.registry, now_text())
+        if told:
+            self._tell("refused", told)
+        return self._keep(choice.plan_of(version.artifact))
+
+    def _follow(self) -> None:
+        while not self._over.wait(self._look_every_s):
+            try:
+                self.look()
+                self._last_problem = ""
+            except Exception as error:  # noqa: BLE001  an object store has errors of its own
+                why = str(error) if isinstance(error, DetectorError) else type(error).__name__
+                self._tell("unreadable", why, once=True)
+
+    def _change(self, version: str) -> None:
+        """Load what the role names now, or refuse it and go on."""
+        try:
+            self._wanted = self._plan(version)
+        except UnreadableError:
+            raise
+        except ArtifactError as error:
+            self._go_back(version, "refused", str(error))
+
+    def _go_back(self, version: str, kind: str, reason: str) -> None:
+        """Undo a promotion for all workers; if the registry is not ours to change, for us."""
+        self._tell(kind, reason)
+        if self._choice.role != PRODUCTION:
+            return
+        registry = self._choice.registry
+        previous = registry.ledger().previous(PRODUCTION)
+        try:
+            undo(registry, now_text(), reason, only=version)
+        except ArtifactError as error:
+            self._tell("unreadable", f"promotion not undone in the registry: {error}")
+        if previous and version == self._wanted.artifact_digest:
+            self._wanted = self._plan(previous)
+
+    def _is_promoted(self, ledger: Ledger) -> bool:
+        """Tell whether a person's promotion decides: what was rolled back to is not undone."""
+        decisions = [one for one in ledger.history if one.role == self._choice.role]
+        return bool(decisions) and decisions[-1].kind == PROMOTION
+
+    def _plan(self, digest: str) -> Plan:
+        held = self._plans.get(digest)
+        if held is not None:
+            return held
+        choice = self._choice
+        artifact = None if digest == _BUILTIN else choice.registry.load(digest).artifact
+        return self._keep(choice.plan_of(artifact))
+
+    def _keep(self, plan: Plan) -> Plan:
+        self._plans[plan.artifact_digest] = plan
+        while len(self._plans) > _MAX_PLANS:
+            del self._plans[next(iter(self._plans))]
+        return plan
+
+    def _tell(self, kind: str, why: str, *, once: bool = False) -> None:
+        self._telemetry.metrics.model_problems.labels(kind).inc()
+        if not once or why != self._last_problem:
+            self._telemetry.log.error("model", problem=kind, why=why)
+        self._last_problem = why
