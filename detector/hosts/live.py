@@ -12,6 +12,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 
 from detector.errors import FencedError
+from detector.hosts.followers import Follower
 from detector.hosts.live_decode import Decoding
 from detector.hosts.live_models import Models, OneModel
 from detector.hosts.live_partition import PartitionRun, Places, Taken, save, switch, take_over
@@ -26,7 +27,6 @@ from detector.kafka.ports import (
 )
 from detector.kafka.records import Records
 from detector.plan import Plan
-from detector.sinks import Outbox
 from detector.store import Store
 from detector.telemetry import BatchReport, Telemetry
 
@@ -78,7 +78,7 @@ class Wiring:
         join: opens a source: at the start, and again after the group went on without us.
         store: alerts and checkpoints.
         publishers: alerts topic and dead letters.
-        outbox: sinks that follow the store.
+        outbox: sinks, and the verdicts' way back, which follow the store.
         telemetry: counts and logs.
         owner: host and process, for people.
         models: says which artifact decides, where that may change while the worker runs.
@@ -87,7 +87,7 @@ class Wiring:
     join: Callable[[], Source]
     store: Store
     publishers: Publishers
-    outbox: Outbox
+    outbox: Follower
     telemetry: Telemetry
     owner: str
     models: Models | None = None

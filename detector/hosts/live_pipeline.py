@@ -12,11 +12,13 @@ from typing import Any, NamedTuple, NoReturn
 
 from detector.errors import PipelineError
 from detector.hosts.learned import learned
+from detector.hosts.statements import refuse_mute_mapping
 from detector.kafka.ports import Reading
 from detector.mapping import load_mapping
 from detector.policy import load_policy
 from detector.reference import load_reference
 from detector.sinks import open_sinks
+from detector.store.verdicts import FOLLOWER
 
 _MAX_BYTES = 1_000_000
 _TOPIC = re.compile(r"[A-Za-z0-9._-]{1,249}")
@@ -60,6 +62,7 @@ _SECTIONS: dict[str, dict[str, _Key]] = {
     },
     "watchdog": {"stalled_after_s": _Key((int, float), "seconds", 5, 86_400)},
     "alerts": {"topic": _Key((str,), "the name of a topic")},
+    "verdicts": {"publish": _Key((bool,), "true or false")},
     "dead_letters": {
         "topic": _Key((str,), "the name of a topic"),
         "file": _FILE,
@@ -129,6 +132,7 @@ class Pipeline:
     save_every_events: int = 200_000
     stalled_after_s: float = 120.0
     alerts_topic: str | None = None
+    publish_verdicts: bool = False
     dead_letters: DeadLetters = DeadLetters()
     sinks: Mapping[str, Any] = field(default_factory=dict)
     telemetry_address: str | None = None
@@ -172,6 +176,7 @@ def load_pipeline(path: Path) -> Pipeline:
         save_every_events=checkpoint.get("every_events", defaults.save_every_events),
         stalled_after_s=float(content.get("watchdog", {}).get("stalled_after_s", 120.0)),
         alerts_topic=reader.optional_name("alerts.topic", alerts.get("topic")),
+        publish_verdicts=reader.verdicts(content),
         dead_letters=reader.dead_letters(content.get("dead_letters", {})),
         sinks=content.get("sinks", {}),
         telemetry_address=telemetry.get("address"),
@@ -187,6 +192,8 @@ def check_pipeline(path: Path) -> None:
         DetectorError: the first that is wrong.
     """
     pipeline = load_pipeline(path)
+    if pipeline.publish_verdicts:
+        refuse_mute_mapping(load_mapping(pipeline.mapping), path)
     for mapping in [pipeline.mapping, *(s.mapping for s in pipeline.route_sources)]:
         load_mapping(mapping)
     load_policy(pipeline.policy)
@@ -303,6 +310,13 @@ class _Reader:
         if value not in _LEVELS:
             self.refuse("telemetry.log_level", value, f"one of {', '.join(_LEVELS)}")
         return value
+
+    def verdicts(self, content: Mapping[str, Any]) -> bool:
+        """Tell whether verdicts go to the topics; they are counted like a sink of that name."""
+        publish = bool(content.get("verdicts", {}).get("publish", False))
+        if publish and FOLLOWER in content.get("sinks", {}):
+            self.refuse(f"sinks.{FOLLOWER}", FOLLOWER, "another name: verdicts.publish has it")
+        return publish
 
     def dead_letters(self, table: Mapping[str, Any]) -> DeadLetters:
         """Return where dead letters go."""

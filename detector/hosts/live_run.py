@@ -15,11 +15,14 @@ from pathlib import Path
 
 from detector.artifacts import Artifact
 from detector.errors import OptionError, PipelineError
+from detector.hosts.followers import Follower, Followers
 from detector.hosts.learned import PRODUCTION, learned
 from detector.hosts.live import Timing, Wiring, Worker
 from detector.hosts.live_decode import Decoding
 from detector.hosts.live_models import Choice, Models, OneModel, RoleModels
 from detector.hosts.live_pipeline import Pipeline, load_pipeline
+from detector.hosts.statements import refuse_mute_mapping
+from detector.hosts.verdict_feed import VerdictFeed, VerdictTopic
 from detector.kafka.dead_letter_file import DeadLetterFile
 from detector.kafka.ports import Publishers, Source
 from detector.kafka.preflight import refuse_unreachable
@@ -33,6 +36,7 @@ from detector.reference import load_reference
 from detector.registry import Registry
 from detector.sinks import Outbox, open_sinks
 from detector.store import Store, open_store
+from detector.store.verdicts import FOLLOWER
 from detector.telemetry import Logs, Metrics, Telemetry, parse_address
 
 _STORE, _METRICS = "DETECTOR_STORE", "DETECTOR_METRICS_ADDRESS"
@@ -50,7 +54,7 @@ class Parts:
     telemetry: Telemetry
     store: Store
     publishers: Publishers
-    outbox: Outbox
+    outbox: Follower
 
     def join(self) -> Source:
         """Become a member of the group."""
@@ -93,6 +97,7 @@ def run_pipeline(path: Path) -> None:
             raise PipelineError("has no [source]", where=str(path), hint="Use `detector route`")
         topics = [pipeline.alerts_topic, pipeline.dead_letters.topic]
         writes = [one for one in topics if one is not None]
+        writes += pipeline.topics if pipeline.publish_verdicts else ()
         refuse_unreachable(settings, pipeline.topics, pipeline.group, writes)
         with opened(pipeline, settings) as parts, end_if_hanging(parts.telemetry):
             parts.worker().run(is_over)
@@ -105,29 +110,36 @@ def opened(pipeline: Pipeline, settings: KafkaSettings) -> Iterator[Parts]:
     decoding = Decoding(
         load_mapping(pipeline.mapping), policy.limits.max_line_bytes, pipeline.scanner
     )
+    if pipeline.publish_verdicts:
+        refuse_mute_mapping(decoding.mapping, pipeline.path)
     reference = load_reference(pipeline.reference)
 
     def plan_of(artifact: Artifact | None) -> Plan:
         return build_plan(policy, artifact, reference)
 
-    plan = None if pipeline.registry else plan_of(learned(pipeline.artifact, None))
     with ExitStack() as stack:
         secrets = [*settings.secrets()]
         sinks = open_sinks(pipeline.sinks, secrets.append)
-        names = [sink.name for sink in sinks]
+        names = [sink.name for sink in sinks] + [FOLLOWER] * pipeline.publish_verdicts
         telemetry = stack.enter_context(_telemetry(pipeline, policy, names, secrets))
         store = open_store(store_url(pipeline))
         stack.callback(store.close)
-        outbox = Outbox(store, sinks, telemetry)
-        stack.callback(outbox.close)
+        alerts = Outbox(store, sinks, telemetry)
+        stack.callback(alerts.close)
+        outbox: Follower = alerts
+        if pipeline.publish_verdicts:
+            topic = VerdictTopic(settings, decoding.mapping)
+            feed = VerdictFeed(store, store_url(pipeline), topic, telemetry)
+            stack.callback(feed.close)
+            outbox = Followers([alerts, feed])
         telemetry.health.good("store")
         models: Models
-        if plan is None:
-            role = str(pipeline.artifact or PRODUCTION)
-            choice = Choice(Registry(str(pipeline.registry)), role, plan_of)
-            models = stack.enter_context(RoleModels(choice, store, telemetry))
+        if pipeline.registry is None:
+            models = OneModel(plan_of(learned(pipeline.artifact, None)))
         else:
-            models = OneModel(plan)
+            role = str(pipeline.artifact or PRODUCTION)
+            choice = Choice(Registry(pipeline.registry), role, plan_of)
+            models = stack.enter_context(RoleModels(choice, store, telemetry))
         publishers = _publishers(pipeline, settings, telemetry)
         stack.callback(publishers.close)
         yield Parts(pipeline, settings, models, decoding, telemetry, store, publishers, outbox)
