@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import random
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from itertools import pairwise
 from pathlib import Path
@@ -17,7 +17,7 @@ from detector.kafka.records import lay_out
 from detector.plan import Plan
 from detector.renumber import renumbered
 from detector.scoring.builtin import SERVICE_ROLE
-from detector.store import Store, open_store
+from detector.store import Activation, Store, open_store
 from tests.kafka.simulated import Cluster, Record, Schedule
 from tests.kafka.test_schedules import DECODING, N_STREAMS, stream
 from tests.streams import plan_of
@@ -67,18 +67,19 @@ class Fickle:
         return VERSIONS[history[-1].digests["artifact"]] if history else self.wanted
 
 
-def in_turn(store: Store, partition: Partition, log: list[Record]) -> Iterator[bytes]:
+def in_turn(
+    history: Sequence[Activation], log: list[Record], plans: Mapping[str, Plan], stream: str
+) -> Iterator[bytes]:
     """Return the alerts of one calm reading under what the store has recorded."""
-    history = store.activations(partition.stream)
     starts = [*(one.position for one in history), len(log)]
-    plan = VERSIONS[history[0].digests["artifact"]]
+    plan = plans[history[0].digests["artifact"]]
     state = new_state(plan)
     for one, (first, stop) in zip(history, pairwise(starts), strict=True):
-        after = VERSIONS[one.digests["artifact"]]
+        after = plans[one.digests["artifact"]]
         arrays = renumbered(state.arrays(), list(plan.roles), after)
         state, plan = restore_state(after, arrays, state.meta()), after
         part = lay_out(log[first:stop], stop)
-        result = step(state, decode_records(part, DECODING, partition.stream).batch, plan)
+        result = step(state, decode_records(part, DECODING, stream).batch, plan)
         state = result.state
         yield from (alert.to_json_line() for alert in result.alerts)
 
@@ -100,8 +101,9 @@ def test_every_alert_is_of_the_artifact_recorded_for_its_offset(tmp_path: Path) 
         schedule.run(n_faults=dice.randrange(9))
         hits |= schedule.hits
         for partition, log in cluster.logs.items():
-            expected = list(in_turn(store, partition, log))
-            n_switched += len(store.activations(partition.stream)) - 1
+            history = store.activations(partition.stream)
+            expected = list(in_turn(history, log, VERSIONS, partition.stream))
+            n_switched += len(history) - 1
 
             assert list(store.alert_lines(partition.stream)) == expected, f"seed {seed}"
             assert cluster.topic.get(partition, []) == expected, f"seed {seed}"

@@ -1,0 +1,158 @@
+"""A promotion reaches workers that run: where it begins is recorded, and a replay agrees."""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import orjson
+
+from detector.artifacts import write_artifact
+from detector.hosts.live_models import RoleModels
+from detector.hosts.live_pipeline import load_pipeline
+from detector.hosts.live_run import Parts, opened
+from detector.kafka.settings import KafkaSettings
+from detector.plan import build_plan, builtin_arrays
+from detector.policy import load_policy
+from detector.reference import Reference
+from detector.registry import Decision, Origin, Registry
+from detector.registry.keys import read_private_key, write_key_pair
+from detector.scoring.builtin import SERVICE_ROLE
+from tests.kafka.access import access_log, send
+from tests.kafka.test_switches import in_turn
+
+NewTopic = Callable[..., str]
+ORIGIN = Origin(made_by="ana", made_at="2026-03-20T10:00:00+00:00")
+VERSIONS = {
+    "low": (0.3, ["teller", SERVICE_ROLE]),
+    "high": (0.6, [SERVICE_ROLE, "auditor", "teller"]),
+}
+
+
+def add(registry: Registry, folder: Path, key: Path, name: str) -> str:
+    """Add built-in priors with a bar and roles of their own."""
+    threshold, roles = VERSIONS[name]
+    arrays = dict(builtin_arrays())
+    arrays["group_of"] = np.zeros((len(roles) + 1, 1), dtype=np.int32)
+    arrays["relation_share"] = np.repeat(arrays["relation_share"][:1], len(roles) + 1, axis=0)
+    arrays["visit_key"] = np.zeros((0, 3), dtype=np.int64)
+    manifest: dict[str, Any] = {
+        "roles": roles,
+        "branches": [],
+        "threshold": threshold,
+        "budget_per_day": 20,
+        "learned_from": {"events": 0, "actor_days": 0, "actors": 0},
+        "policy_digest": "p",
+        "mapping_digest": "canonical",
+    }
+    write_artifact(folder / name, arrays, manifest)
+    return registry.add(folder / name, ORIGIN, read_private_key(key))
+
+
+class Bank:
+    """A registry of two versions, and a pipeline that follows it."""
+
+    def __init__(self, folder: Path, settings: KafkaSettings, topic: str) -> None:
+        self.settings, self.topic = settings, topic
+        key, self.folder = folder / "key.pem", folder / "models"
+        write_key_pair(key, self.folder / "trusted" / "ana.pem")
+        self.registry = Registry(str(self.folder))
+        self.names = {name: add(self.registry, folder, key, name) for name in VERSIONS}
+        self.path = folder / "pipeline.toml"
+        self.path.write_text(
+            f'store = "sqlite:///{folder}/alerts.db"\nregistry = "models"\n'
+            f'[source]\ntopics = ["{topic}"]\ngroup = "{topic}"\n[checkpoint]\nevery_s = 0.2\n'
+            '[telemetry]\naddress = "none"\nlog_level = "error"\n'
+        )
+
+    def promote(self, name: str) -> None:
+        """Decide for a version."""
+        before = self.registry.ledger().roles.get("production", "")
+        self.registry.decide(Decision("t", "production", self.names[name], before, "ben"))
+
+    @contextmanager
+    def running(self) -> Iterator[Parts]:
+        """A worker in a thread, from start to stop."""
+        over, errors = threading.Event(), list[BaseException]()
+        with opened(load_pipeline(self.path), self.settings) as parts:
+            worker = parts.worker()
+
+            def work() -> None:
+                try:
+                    worker.run(over.is_set)
+                except BaseException as error:  # noqa: BLE001  raised below
+                    errors.append(error)
+
+            thread = threading.Thread(target=work, daemon=True)
+            thread.start()
+            try:
+                yield parts
+            finally:
+                over.set()
+                thread.join(60)
+        assert not errors
+
+    def wait_for_checkpoint(self, parts: Parts, position: int) -> None:
+        """Wait until everything before a position has been scored and saved."""
+        until = time.monotonic() + 60
+        while time.monotonic() < until:
+            saved = parts.store.last_checkpoint(f"{self.topic}/0")
+            if saved is not None and saved.facts["position"] >= position:
+                return
+            time.sleep(0.1)
+        raise TimeoutError
+
+    def in_force(self, parts: Parts) -> list[tuple[int, str]]:
+        """What the store has recorded."""
+        names = {digest: name for name, digest in self.names.items()}
+        history = parts.store.activations(f"{self.topic}/0")
+        return [(one.position, names[one.digests["artifact"]]) for one in history]
+
+
+def wait_until(what: Callable[[], bool]) -> None:
+    """Ask again and again."""
+    until = time.monotonic() + 60
+    while not what():
+        assert time.monotonic() < until
+        time.sleep(0.05)
+
+
+def test_a_worker_goes_over_to_what_is_promoted_and_back(
+    tmp_path: Path, settings: KafkaSettings, new_topic: NewTopic
+) -> None:
+    """At recorded offsets, over a restart, with what it has learned: as a calm reading says."""
+    bank, log = Bank(tmp_path, settings, new_topic(1)), access_log(3, 400)
+    bank.promote("low")
+    with bank.running() as parts:
+        send(settings, bank.topic, 0, log[:150])
+        bank.wait_for_checkpoint(parts, 150)
+        bank.promote("high")
+        assert isinstance(parts.models, RoleModels)
+        parts.models.look()
+        wait_until(lambda: bank.in_force(parts)[-1] == (150, "high"))
+        send(settings, bank.topic, 0, log[150:250])
+        bank.wait_for_checkpoint(parts, 250)
+    bank.promote("low")
+    with bank.running() as parts:
+        send(settings, bank.topic, 0, log[250:300])
+        wait_until(lambda: bank.in_force(parts)[-1][1] == "low")
+        send(settings, bank.topic, 0, log[300:])
+        bank.wait_for_checkpoint(parts, 400)
+        in_force = bank.in_force(parts)
+        history = parts.store.activations(f"{bank.topic}/0")
+        lines = list(parts.store.alert_lines(f"{bank.topic}/0"))
+    plans = {
+        name: build_plan(load_policy(None), bank.registry.load(name).artifact, Reference())
+        for name in bank.names.values()
+    }
+
+    assert [name for _, name in in_force] == ["low", "high", "low"]
+    assert [offset for offset, _ in in_force][:2] == [0, 150]
+    assert 250 <= in_force[2][0] <= 300
+    assert {orjson.loads(line)["artifact_digest"] for line in lines} == set(plans)
+    assert lines == list(in_turn(history, log, plans, f"{bank.topic}/0"))
