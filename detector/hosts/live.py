@@ -293,6 +293,7 @@ class Worker:
                     position=run.position,
                     artifact=plan.artifact_digest,
                 )
+            self._models.accompany(run)
 
     def _show(self) -> None:
         """Let the group's offsets follow the checkpoints, for people and their tools."""

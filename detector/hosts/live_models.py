@@ -11,6 +11,8 @@ from detector.artifacts import Artifact
 from detector.errors import ArtifactError, DetectorError
 from detector.hosts.flood_watch import FloodWatch
 from detector.hosts.learned import PRODUCTION
+from detector.hosts.live_partition import PartitionRun
+from detector.hosts.live_shadow import Shadows
 from detector.hosts.models import now_text
 from detector.plan import Plan
 from detector.registry import Registry
@@ -37,6 +39,10 @@ class Models(Protocol):
         """Return what a stream was last decided by: after a crash it must decide again."""
         ...
 
+    def accompany(self, run: PartitionRun) -> None:
+        """Let a partition have the candidate beside it that should be, if any."""
+        ...
+
 
 @dataclass(frozen=True, slots=True)
 class OneModel:
@@ -48,6 +54,9 @@ class OneModel:
         """Return the one there is; another one before it lies nowhere."""
         del stream
         return self.wanted
+
+    def accompany(self, run: PartitionRun) -> None:
+        """There is no candidate without a registry."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -88,6 +97,7 @@ class RoleModels:
         self._wanted = self._first()
         budget = self._wanted.policy.alerts.budget_per_day
         self._watch = FloodWatch(store, budget)
+        self._shadows = Shadows(choice.registry, telemetry)
         self._over = threading.Event()
         self._thread = threading.Thread(target=self._follow, name="models", daemon=True)
 
@@ -107,6 +117,10 @@ class RoleModels:
         except ArtifactError as error:
             self._tell("refused", f"{stream} was decided by {held[:12]}: {error}")
             return self._wanted
+
+    def accompany(self, run: PartitionRun) -> None:
+        """Let a partition have the shadow of the registry beside it."""
+        self._shadows.accompany(run)
 
     def __enter__(self) -> Self:
         """Follow the registry from now on; one version by its name never changes."""
@@ -134,6 +148,8 @@ class RoleModels:
             self._seen = seen
         elif self._watch.is_flooded(version) and self._is_promoted(ledger):
             self._go_back(version, "flood", self._watch.sentence)
+        if self._choice.role == PRODUCTION:
+            self._shadows.look(ledger.roles.get("shadow", ""), self._plan)
 
     def _first(self) -> Plan:
         choice = self._choice

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections import Counter
 from collections.abc import Iterator
 from dataclasses import dataclass, field
@@ -15,6 +16,7 @@ from detector.columns import Reject
 from detector.engine import State, new_state, restore_state, step
 from detector.errors import SnapshotError, SourceError
 from detector.hosts.live_decode import TOMBSTONE, Decoding, decode_records, offset_of
+from detector.hosts.live_shadow import Beside
 from detector.kafka.ports import DeadLetter, Partition, Publisher, Publishers, Source
 from detector.kafka.records import Records
 from detector.plan import Plan
@@ -64,6 +66,7 @@ class PartitionRun:
     offered: int = 0
     topic_id: str = ""
     scored_until: int | None = None
+    beside: Beside | None = None
 
     @property
     def may_switch(self) -> bool:
@@ -96,8 +99,11 @@ class PartitionRun:
 
     def _score(self, chunk: Records, taken: Taken) -> None:
         found = decode_records(chunk, self.decoding, self.partition.stream)
+        started_s = time.perf_counter()
         result = step(self.state, found.batch, self.plan)
         self.state = result.state
+        if self.beside is not None:
+            self.beside.note(found.batch, result.alerts, time.perf_counter() - started_s)
         rejects = sorted([*found.rejects, *result.rejects], key=offset_of)
         taken.n_events += len(found.batch)
         taken.n_refused += found.n_refused

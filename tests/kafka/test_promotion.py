@@ -11,11 +11,16 @@ from typing import Any
 
 import numpy as np
 import orjson
+import pytest
 
 from detector.artifacts import write_artifact
+from detector.errors import ArtifactError
+from detector.hosts import live_shadow
 from detector.hosts.live_models import RoleModels
 from detector.hosts.live_pipeline import load_pipeline
 from detector.hosts.live_run import Parts, opened
+from detector.hosts.live_shadow import live_comparison
+from detector.hosts.models import try_version
 from detector.kafka.settings import KafkaSettings
 from detector.plan import build_plan, builtin_arrays
 from detector.policy import load_policy
@@ -30,7 +35,7 @@ NewTopic = Callable[..., str]
 ORIGIN = Origin(made_by="ana", made_at="2026-03-20T10:00:00+00:00")
 VERSIONS = {
     "low": (0.3, ["teller", SERVICE_ROLE]),
-    "high": (0.6, [SERVICE_ROLE, "auditor", "teller"]),
+    "high": (1.5, [SERVICE_ROLE, "auditor", "teller"]),
 }
 
 
@@ -80,11 +85,11 @@ class Bank:
         """A worker in a thread, from start to stop."""
         over, errors = threading.Event(), list[BaseException]()
         with opened(load_pipeline(self.path), self.settings) as parts:
-            worker = parts.worker()
+            self.worker = parts.worker()
 
             def work() -> None:
                 try:
-                    worker.run(over.is_set)
+                    self.worker.run(over.is_set)
                 except BaseException as error:  # noqa: BLE001  raised below
                     errors.append(error)
 
@@ -96,6 +101,19 @@ class Bank:
                 over.set()
                 thread.join(60)
         assert not errors
+
+    def look(self, parts: Parts) -> None:
+        """Let the worker look at the registry now, and keep tallies at every turn."""
+        assert isinstance(parts.models, RoleModels)
+        parts.models._shadows._keep_every_s = 0.0
+        parts.models.look()
+
+    def wait_for_tally(self, parts: Parts) -> None:
+        """Wait until the loop has handed over what it has by now."""
+        assert isinstance(parts.models, RoleModels)
+        waiting = parts.models._shadows._waiting
+        n_before = waiting.qsize()
+        wait_until(lambda: waiting.qsize() > n_before + 1)
 
     def wait_for_checkpoint(self, parts: Parts, position: int) -> None:
         """Wait until everything before a position has been scored and saved."""
@@ -132,8 +150,7 @@ def test_a_worker_goes_over_to_what_is_promoted_and_back(
         send(settings, bank.topic, 0, log[:150])
         bank.wait_for_checkpoint(parts, 150)
         bank.promote("high")
-        assert isinstance(parts.models, RoleModels)
-        parts.models.look()
+        bank.look(parts)
         wait_until(lambda: bank.in_force(parts)[-1] == (150, "high"))
         send(settings, bank.topic, 0, log[150:250])
         bank.wait_for_checkpoint(parts, 250)
@@ -156,3 +173,64 @@ def test_a_worker_goes_over_to_what_is_promoted_and_back(
     assert 250 <= in_force[2][0] <= 300
     assert {orjson.loads(line)["artifact_digest"] for line in lines} == set(plans)
     assert lines == list(in_turn(history, log, plans, f"{bank.topic}/0"))
+
+
+def test_a_candidate_runs_beside_production_until_it_is_promoted(
+    tmp_path: Path, settings: KafkaSettings, new_topic: NewTopic
+) -> None:
+    """It raises nothing; what it would have raised is counted, over restarts, and promotes it."""
+    bank, log = Bank(tmp_path, settings, new_topic(1)), access_log(3, 400)
+    bank.promote("high")
+    assert try_version(str(bank.folder), bank.names["low"][:9], "ben") == bank.names["low"]
+    for start, stop in ((0, 200), (200, 400)):
+        with bank.running() as parts:
+            bank.look(parts)
+            wait_until(lambda: any(run.beside for run in bank.worker._runs.values()))
+            send(settings, bank.topic, 0, log[start:stop])
+            bank.wait_for_checkpoint(parts, stop)
+            bank.wait_for_tally(parts)
+            bank.look(parts)
+            lines = [orjson.loads(line) for line in parts.store.alert_lines()]
+    found = live_comparison(bank.registry, "shadow")
+    raised = {line["alert_id"] for line in lines}
+
+    assert {line["artifact_digest"] for line in lines} == {bank.names["high"]}
+    assert (found.production, found.candidate) == (bank.names["high"], bank.names["low"])
+    assert found.n_before == len(raised)
+    assert found.n_after == found.n_before + len(found.gained)
+    assert found.gained
+    assert 350 < found.n_events <= 400
+    assert found.by["role"]["teller"] == (found.n_before, found.n_after)
+    content = b"".join(path.read_bytes() for path in (bank.folder / "shadow").rglob("*.json"))
+    assert b"u3-" not in content  # nobody's name lies beside models
+    assert try_version(str(bank.folder), "", "ben") == ""
+    with pytest.raises(ArtifactError, match="there is no 'shadow'"):
+        live_comparison(bank.registry, "shadow")
+
+
+def test_a_candidate_that_fails_is_dropped_and_production_goes_on(
+    tmp_path: Path, settings: KafkaSettings, new_topic: NewTopic, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Counted and told, once; the registry may name another one."""
+
+    def fail(*_: object) -> None:
+        raise IndexError("a bug")
+
+    monkeypatch.setattr(live_shadow, "step", fail)
+    bank, log = Bank(tmp_path, settings, new_topic(1)), access_log(3, 200)
+    bank.promote("low")
+    try_version(str(bank.folder), bank.names["high"], "ben")
+    with bank.running() as parts:
+        bank.look(parts)
+        wait_until(lambda: any(run.beside for run in bank.worker._runs.values()))
+        send(settings, bank.topic, 0, log)
+        bank.wait_for_checkpoint(parts, 200)
+        value = parts.telemetry.metrics.registry.get_sample_value
+        problem = {"problem": "shadow"}
+        wait_until(lambda: value("detector_model_problems_total", problem) == 1)
+        bank.look(parts)
+        n_alerts = len(list(parts.store.alert_lines()))
+
+    assert n_alerts > 10
+    assert value("detector_model_problems_total", problem) == 1
+    assert not (bank.folder / "shadow").exists()

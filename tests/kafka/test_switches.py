@@ -12,13 +12,16 @@ import numpy as np
 
 from detector.engine import new_state, restore_state, step
 from detector.hosts.live_decode import decode_records
+from detector.hosts.live_partition import PartitionRun
+from detector.hosts.live_shadow import Shadows
 from detector.kafka.ports import Partition
 from detector.kafka.records import lay_out
 from detector.plan import Plan
+from detector.registry import Registry
 from detector.renumber import renumbered
 from detector.scoring.builtin import SERVICE_ROLE
 from detector.store import Activation, Store, open_store
-from tests.kafka.simulated import Cluster, Record, Schedule
+from tests.kafka.simulated import TELEMETRY, Cluster, Record, Schedule
 from tests.kafka.test_schedules import DECODING, N_STREAMS, stream
 from tests.streams import plan_of
 
@@ -52,6 +55,7 @@ class Fickle:
 
     store: Store
     dice: random.Random
+    shadows: Shadows
     name: str = "low"
 
     @property
@@ -65,6 +69,10 @@ class Fickle:
         """What decided last."""
         history = self.store.activations(stream)
         return VERSIONS[history[-1].digests["artifact"]] if history else self.wanted
+
+    def accompany(self, run: PartitionRun) -> None:
+        """A candidate beside each partition; production must not notice."""
+        self.shadows.accompany(run)
 
 
 def in_turn(
@@ -94,7 +102,9 @@ def test_every_alert_is_of_the_artifact_recorded_for_its_offset(tmp_path: Path) 
     for seed in range(N_SCHEDULES):
         dice, logs = random.Random(seed), stream(seed % N_STREAMS)
         cluster = Cluster(dice, {Partition(f"t{seed}", n): log for n, log in logs.items()})
-        models = Fickle(store, dice)
+        shadows = Shadows(Registry(str(tmp_path / "models")), TELEMETRY)
+        shadows.look("strange", VERSIONS.__getitem__)
+        models = Fickle(store, dice, shadows)
         schedule = Schedule(
             dice, cluster, store, VERSIONS["low"], DECODING, dice.choice((1, 2, 3)), models
         )
