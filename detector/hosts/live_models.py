@@ -5,6 +5,7 @@ from __future__ import annotations
 import threading
 from collections.abc import Callable
 from dataclasses import dataclass
+from datetime import datetime
 from typing import Protocol, Self
 
 from detector.artifacts import Artifact
@@ -15,7 +16,7 @@ from detector.hosts.live_partition import PartitionRun
 from detector.hosts.live_shadow import Shadows
 from detector.hosts.models import now_text
 from detector.plan import Plan
-from detector.registry import Registry
+from detector.registry import Registry, Version
 from detector.registry.files import UnreadableError
 from detector.registry.guard import production, undo
 from detector.registry.ledger import PROMOTION, ROLES, Ledger
@@ -94,7 +95,9 @@ class RoleModels:
         self._plans: dict[str, Plan] = {}
         self._seen: tuple[str, int] | None = None
         self._last_problem = ""
+        self._made: dict[str, str] = {}
         self._wanted = self._first()
+        self._decide(self._wanted)
         budget = self._wanted.policy.alerts.budget_per_day
         self._watch = FloodWatch(store, budget)
         self._shadows = Shadows(choice.registry, telemetry)
@@ -158,7 +161,7 @@ class RoleModels:
         version, told = production(choice.registry, now_text())
         if told:
             self._tell("refused", told)
-        return self._keep(choice.plan_of(version.artifact))
+        return self._keep(version)
 
     def _follow(self) -> None:
         while not self._over.wait(self._look_every_s):
@@ -172,7 +175,7 @@ class RoleModels:
     def _change(self, version: str) -> None:
         """Load what the role names now, or refuse it and go on."""
         try:
-            self._wanted = self._plan(version)
+            self._decide(self._plan(version))
         except UnreadableError:
             raise
         except ArtifactError as error:
@@ -190,7 +193,14 @@ class RoleModels:
         except ArtifactError as error:
             self._tell("unreadable", f"promotion not undone in the registry: {error}")
         if previous and version == self._wanted.artifact_digest:
-            self._wanted = self._plan(previous)
+            self._decide(self._plan(previous))
+
+    def _decide(self, plan: Plan) -> None:
+        """Let a plan decide from the next checkpoint on, and tell how old it is."""
+        self._wanted = plan
+        made_at = self._made.get(plan.artifact_digest)
+        made_s = None if made_at is None else datetime.fromisoformat(made_at).timestamp()
+        self._telemetry.artifact(None if made_s is None else int(made_s) * 1_000_000_000)
 
     def _is_promoted(self, ledger: Ledger) -> bool:
         """Tell whether a person's promotion decides: what was rolled back to is not undone."""
@@ -201,12 +211,14 @@ class RoleModels:
         held = self._plans.get(digest)
         if held is not None:
             return held
-        choice = self._choice
-        artifact = None if digest == _BUILTIN else choice.registry.load(digest).artifact
-        return self._keep(choice.plan_of(artifact))
+        if digest == _BUILTIN:
+            return self._choice.plan_of(None)
+        return self._keep(self._choice.registry.load(digest))
 
-    def _keep(self, plan: Plan) -> Plan:
+    def _keep(self, version: Version) -> Plan:
+        plan = self._choice.plan_of(version.artifact)
         self._plans[plan.artifact_digest] = plan
+        self._made[plan.artifact_digest] = str(version.record["made_at"])
         while len(self._plans) > _MAX_PLANS:
             del self._plans[next(iter(self._plans))]
         return plan

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import json
+import time
 from collections.abc import Callable, Iterator
 from datetime import datetime, timedelta
 from pathlib import Path
@@ -22,7 +23,7 @@ from detector.registry.files import Files, UnreadableError, UnwritableError
 from detector.store import Activation, Store, open_store
 from detector.telemetry import Logs, Metrics, Telemetry
 from tests.contracts.alerts import an_alert
-from tests.registry.conftest import Shelf
+from tests.registry.conftest import ORIGIN, Shelf
 
 POLICY = load_policy(None)
 BUDGET = POLICY.alerts.budget_per_day
@@ -107,6 +108,15 @@ def test_what_is_promoted_should_decide(host: Host) -> None:
 
     assert models.wanted.artifact_digest == host.shelf.first
     assert host.told == []
+
+
+def test_the_age_of_what_decides_is_told(host: Host) -> None:
+    """From the version's record: an old one is an operational alert."""
+    host.follow()
+    age_s = host.telemetry.metrics.registry.get_sample_value("detector_artifact_age_seconds")
+    made = datetime.fromisoformat(ORIGIN.made_at).timestamp()
+
+    assert age_s == pytest.approx(time.time() - made, abs=60)
 
 
 def test_the_thread_looks_by_itself(host: Host) -> None:
