@@ -157,9 +157,9 @@ class Worker:
         for run in list(self._runs.values()):
             if self._is_due(run):
                 self._save(run)
-        self._switch()
         self._show()
         self._outbox.turn()
+        self._switch()
         self._watch()
 
     def drain(self) -> None:
