@@ -15,7 +15,15 @@ from detector.errors import FencedError
 from detector.hosts.followers import Follower
 from detector.hosts.live_decode import Decoding
 from detector.hosts.live_models import Models, OneModel
-from detector.hosts.live_partition import PartitionRun, Places, Taken, save, switch, take_over
+from detector.hosts.live_partition import (
+    PartitionRun,
+    Places,
+    ScoringError,
+    Taken,
+    save,
+    switch,
+    take_over,
+)
 from detector.kafka.ports import (
     LostOwnershipError,
     NotReadyError,
@@ -226,7 +234,12 @@ class Worker:
 
     def _score(self, run: PartitionRun, records: Records) -> None:
         started_s = self._timing.clock_s()
-        taken = run.take(records)
+        try:
+            taken = run.take(records)
+        except ScoringError as error:
+            self._telemetry.log.exception("scoring failed")
+            self._models.raised(run.plan, str(error))
+            raise
         if taken.alerts:
             self._store.write_alerts(run.claim, taken.alerts)
             self._outbox.wake(run.partition.stream)

@@ -15,11 +15,12 @@ from detector.hosts.learned import PRODUCTION
 from detector.hosts.live_partition import PartitionRun
 from detector.hosts.live_shadow import Shadows
 from detector.hosts.models import now_text
+from detector.kafka.ports import NotReadyError
 from detector.plan import Plan
 from detector.registry import Registry, Version
 from detector.registry.files import UnreadableError
 from detector.registry.guard import production, undo
-from detector.registry.ledger import PROMOTION, ROLES, Ledger
+from detector.registry.ledger import PROMOTION, RAISES, ROLES, Ledger
 from detector.store import Store
 from detector.telemetry import Telemetry
 
@@ -37,11 +38,19 @@ class Models(Protocol):
         ...
 
     def in_force(self, stream: str) -> Plan:
-        """Return what a stream was last decided by: after a crash it must decide again."""
+        """Return what a stream was last decided by: after a crash it must decide again.
+
+        Raises:
+            NotReadyError: that cannot be known now.
+        """
         ...
 
     def accompany(self, run: PartitionRun) -> None:
         """Let a partition have the candidate beside it that should be, if any."""
+        ...
+
+    def raised(self, plan: Plan, why: str) -> None:
+        """Note that the engine raises under a plan; the worker is about to end."""
         ...
 
 
@@ -58,6 +67,9 @@ class OneModel:
 
     def accompany(self, run: PartitionRun) -> None:
         """There is no candidate without a registry."""
+
+    def raised(self, plan: Plan, why: str) -> None:
+        """There is nothing to go back to."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -110,13 +122,21 @@ class RoleModels:
         return self._wanted
 
     def in_force(self, stream: str) -> Plan:
-        """Return what a stream was last decided by; what should decide, if that is gone."""
+        """Return what a stream was last decided by; what should decide, if that cannot go on.
+
+        Raises:
+            NotReadyError: the registry cannot be read now.
+        """
         history = self._store.activations(stream)
         held = history[-1].digests.get("artifact", "") if history else ""
         if not held:
             return self._wanted
         try:
+            if self._choice.registry.ledger().is_given_up(held):
+                return self._wanted
             return self._plan(held)
+        except UnreadableError as error:
+            raise NotReadyError(error.message, where=error.where, hint=error.hint) from None
         except ArtifactError as error:
             self._tell("refused", f"{stream} was decided by {held[:12]}: {error}")
             return self._wanted
@@ -124,6 +144,16 @@ class RoleModels:
     def accompany(self, run: PartitionRun) -> None:
         """Let a partition have the shadow of the registry beside it."""
         self._shadows.accompany(run)
+
+    def raised(self, plan: Plan, why: str) -> None:
+        """Take back a promotion that cannot go on; the next start does without it."""
+        version = plan.artifact_digest
+        try:
+            ledger = self._choice.registry.ledger()
+            if ledger.roles.get(PRODUCTION) == version and self._is_promoted(ledger):
+                self._go_back(version, "refused", f"{RAISES}: {why}")
+        except ArtifactError as error:
+            self._tell("unreadable", f"{version[:12]} raises, and cannot be undone: {error}")
 
     def __enter__(self) -> Self:
         """Follow the registry from now on; one version by its name never changes."""

@@ -14,7 +14,7 @@ import numpy as np
 from detector.alerts import Alert
 from detector.columns import Reject
 from detector.engine import State, new_state, restore_state, step
-from detector.errors import SnapshotError, SourceError
+from detector.errors import LocatedError, SnapshotError, SourceError
 from detector.hosts.live_decode import TOMBSTONE, Decoding, decode_records, offset_of
 from detector.hosts.live_shadow import Beside
 from detector.kafka.ports import DeadLetter, Partition, Publisher, Publishers, Source
@@ -25,6 +25,10 @@ from detector.state.snapshot import VERSION, ChangedPages, arrays_of, layout_of
 from detector.store import Activation, Checkpoint, Claim, Store
 
 CHUNK_ROWS = 1_000  # what a chunk touches then stays in the processor's second cache
+
+
+class ScoringError(LocatedError):
+    """The engine raises: a fault of the program, or of what was learned. Nothing is skipped."""
 
 
 @dataclass(slots=True)
@@ -100,7 +104,13 @@ class PartitionRun:
     def _score(self, chunk: Records, taken: Taken) -> None:
         found = decode_records(chunk, self.decoding, self.partition.stream)
         started_s = time.perf_counter()
-        result = step(self.state, found.batch, self.plan)
+        try:
+            result = step(self.state, found.batch, self.plan)
+        except Exception as error:
+            hint = "The log has the trace; the worker ends, nothing is skipped"
+            what = f"cannot be scored with {self.plan.artifact_digest} ({type(error).__name__})"
+            where = f"{self.partition.stream}:{chunk.spans.offset[0]}"
+            raise ScoringError(what, where=where, hint=hint) from error
         self.state = result.state
         if self.beside is not None:
             self.beside.note(found.batch, result.alerts, time.perf_counter() - started_s)

@@ -14,19 +14,23 @@ import orjson
 import pytest
 
 from detector.artifacts import write_artifact
+from detector.columns import EventBatch
+from detector.engine import State, Step, step
 from detector.errors import ArtifactError
-from detector.hosts import live_shadow
+from detector.hosts import live_partition, live_shadow
 from detector.hosts.live_models import RoleModels
+from detector.hosts.live_partition import ScoringError
 from detector.hosts.live_pipeline import load_pipeline
 from detector.hosts.live_run import Parts, opened
 from detector.hosts.live_shadow import live_comparison
 from detector.hosts.models import try_version
 from detector.kafka.settings import KafkaSettings
-from detector.plan import build_plan, builtin_arrays
+from detector.plan import Plan, build_plan, builtin_arrays
 from detector.policy import load_policy
 from detector.reference import Reference
 from detector.registry import Decision, Origin, Registry
 from detector.registry.keys import read_private_key, write_key_pair
+from detector.registry.ledger import RAISES
 from detector.scoring.builtin import SERVICE_ROLE
 from tests.kafka.access import access_log, send
 from tests.kafka.test_switches import in_turn
@@ -62,6 +66,8 @@ def add(registry: Registry, folder: Path, key: Path, name: str) -> str:
 class Bank:
     """A registry of two versions, and a pipeline that follows it."""
 
+    error: BaseException | None = None
+
     def __init__(self, folder: Path, settings: KafkaSettings, topic: str) -> None:
         self.settings, self.topic = settings, topic
         key, self.folder = folder / "key.pem", folder / "models"
@@ -81,9 +87,9 @@ class Bank:
         self.registry.decide(Decision("t", "production", self.names[name], before, "ben"))
 
     @contextmanager
-    def running(self) -> Iterator[Parts]:
+    def running(self, *, may_fail: bool = False) -> Iterator[Parts]:
         """A worker in a thread, from start to stop."""
-        over, errors = threading.Event(), list[BaseException]()
+        over, self.error = threading.Event(), None
         with opened(load_pipeline(self.path), self.settings) as parts:
             self.worker = parts.worker()
 
@@ -91,7 +97,7 @@ class Bank:
                 try:
                     self.worker.run(over.is_set)
                 except BaseException as error:  # noqa: BLE001  raised below
-                    errors.append(error)
+                    self.error = error
 
             thread = threading.Thread(target=work, daemon=True)
             thread.start()
@@ -100,7 +106,8 @@ class Bank:
             finally:
                 over.set()
                 thread.join(60)
-        assert not errors
+        if self.error is not None and not may_fail:
+            raise self.error
 
     def look(self, parts: Parts) -> None:
         """Let the worker look at the registry now, and keep tallies at every turn."""
@@ -234,3 +241,35 @@ def test_a_candidate_that_fails_is_dropped_and_production_goes_on(
     assert n_alerts > 10
     assert value("detector_model_problems_total", problem) == 1
     assert not (bank.folder / "shadow").exists()
+
+
+def test_a_version_that_raises_while_scoring_ends_one_worker_and_no_second(
+    tmp_path: Path, settings: KafkaSettings, new_topic: NewTopic, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The promotion is taken back; the next worker goes on with the version before."""
+    bank, log = Bank(tmp_path, settings, new_topic(1)), access_log(3, 300)
+    bank.promote("low")
+
+    def failing(state: State, batch: EventBatch, plan: Plan) -> Step:
+        if plan.artifact_digest == bank.names["high"]:
+            raise IndexError
+        return step(state, batch, plan)
+
+    monkeypatch.setattr(live_partition, "step", failing)
+    with bank.running(may_fail=True) as parts:
+        send(settings, bank.topic, 0, log[:150])
+        bank.wait_for_checkpoint(parts, 150)
+        bank.promote("high")
+        bank.look(parts)
+        wait_until(lambda: bank.in_force(parts)[-1] == (150, "high"))
+        send(settings, bank.topic, 0, log[150:])
+        wait_until(lambda: bank.registry.ledger().history[-1].kind == "rollback")
+    assert isinstance(bank.error, ScoringError)
+    assert f"{bank.topic}/0:150: cannot be scored" in str(bank.error)
+    with bank.running() as parts:
+        bank.wait_for_checkpoint(parts, 300)
+        assert bank.in_force(parts) == [(0, "low"), (150, "low")]
+        used = {orjson.loads(line)["artifact_digest"] for line in parts.store.alert_lines()}
+
+    assert used == {bank.names["low"]}
+    assert bank.registry.ledger().history[-1].reason.startswith(RAISES)

@@ -15,6 +15,7 @@ from detector.alerts import Alert
 from detector.artifacts import Artifact
 from detector.errors import ArtifactError
 from detector.hosts.live_models import Choice, OneModel, RoleModels
+from detector.kafka.ports import NotReadyError
 from detector.plan import Plan, build_plan
 from detector.policy import load_policy
 from detector.reference import Reference
@@ -155,6 +156,43 @@ def test_a_recorded_version_that_is_gone_is_told(host: Host) -> None:
     assert host.follow().in_force("t/0").artifact_digest == host.shelf.first
     assert host.problems("refused") == 1
     assert "t/0 was decided by 000000000000" in host.told[0]
+
+
+def test_a_partition_waits_for_a_registry_that_does_not_answer(
+    host: Host, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Another version than the recorded one would contradict alerts that are out already."""
+    host.store.activate(host.store.claim("t/0", "w"), Activation(0, {"artifact": "0" * 32}))
+    models = host.follow()
+
+    def fail(_: Registry) -> None:
+        raise UnreadableError("cannot be read", where="registry.toml", hint="Wait")
+
+    monkeypatch.setattr(Registry, "ledger", fail)
+    with pytest.raises(NotReadyError, match=r"registry\.toml: cannot be read"):
+        models.in_force("t/0")
+    models.raised(models.wanted, "IndexError")
+
+    assert host.problems("unreadable") == 1
+
+
+def test_a_version_that_raises_is_taken_back_and_not_used_again(host: Host) -> None:
+    """Not even where it is recorded: it could never pass those events."""
+    host.promote(host.shelf.second)
+    host.store.activate(
+        host.store.claim("t/0", "w"), Activation(7, {"artifact": host.shelf.second})
+    )
+    models = host.follow()
+    assert models.in_force("t/0").artifact_digest == host.shelf.second
+    models.raised(models.wanted, "t/0:8: IndexError")
+    last = host.shelf.registry.ledger().history[-1]
+    assert (last.kind, last.reason) == ("rollback", "raises while scoring: t/0:8: IndexError")
+    models.raised(models.wanted, "the same with the version before")
+
+    assert host.production == host.shelf.first
+    assert host.follow().in_force("t/0").artifact_digest == host.shelf.first
+    host.promote(host.shelf.second)
+    assert host.follow().in_force("t/0").artifact_digest == host.shelf.second
 
 
 def test_a_promotion_to_what_cannot_be_loaded_is_taken_back(host: Host) -> None:
