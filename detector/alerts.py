@@ -68,7 +68,8 @@ class Episodes:
             episode.first_ids.append(event_id)
         else:
             episode.last_ids.append(event_id)
-            del episode.last_ids[: -self._half]
+            if len(episode.last_ids) > self._half:
+                del episode.last_ids[: -self._half]
 
     def raise_alert(
         self,
@@ -116,12 +117,15 @@ class Episodes:
         )
 
     def _episode(self, user_hash: int, day: int) -> _Episode:
-        days = self._open.setdefault(user_hash, {})
-        if day not in days:
-            days[day] = _Episode(0, [], [])
+        days = self._open.get(user_hash)
+        if days is None:
+            days = self._open[user_hash] = {}
+        episode = days.get(day)
+        if episode is None:
+            episode = days[day] = _Episode(0, [], [])
             for old in [other for other in days if other <= max(days) - _KEPT_DAYS]:
                 del days[old]
-        return days[day]
+        return episode
 
     def to_json(self) -> bytes:
         """Return all open episodes, sorted, for a snapshot."""

@@ -14,12 +14,13 @@ from numpy.typing import NDArray
 class Coded:
     """A dictionary-coded text column.
 
-    ``codes`` is (n,) int32; -1 means missing. ``values[code]`` is the text. Codes have
-    meaning within one batch only.
+    ``codes`` is (n,) int32; -1 means missing. ``values[code]`` is the text: a tuple, or
+    ``Texts`` where hardly any of many texts is ever looked at. Codes have meaning within one
+    batch only.
     """
 
     codes: NDArray[np.int32]
-    values: tuple[str, ...]
+    values: Sequence[str]
 
     def at(self, row: int) -> str | None:
         """Return the text of one row, None where it is missing."""
@@ -40,14 +41,14 @@ class Texts(Sequence[str]):
     ('u22', ['u1', 'u22'], True)
     """
 
-    __slots__ = ("_content", "_start", "_stop")
+    __slots__ = ("content", "start", "stop")
 
     def __init__(self, content: bytes, start: NDArray[np.int64], stop: NDArray[np.int64]) -> None:
-        self._content, self._start, self._stop = content, start, stop
+        self.content, self.start, self.stop = content, start, stop
 
     def __len__(self) -> int:
         """Number of texts."""
-        return self._start.size
+        return self.start.size
 
     @overload
     def __getitem__(self, row: int) -> str: ...
@@ -56,13 +57,13 @@ class Texts(Sequence[str]):
     def __getitem__(self, row: int | slice) -> str | Texts:
         """Return one text, or some."""
         if isinstance(row, slice):
-            return Texts(self._content, self._start[row], self._stop[row])
-        return self._content[self._start[row] : self._stop[row]].decode("ascii")
+            return Texts(self.content, self.start[row], self.stop[row])
+        return self.content[self.start[row] : self.stop[row]].decode("ascii")
 
     def __iter__(self) -> Iterator[str]:
         """Yield the texts."""
-        content = self._content
-        for start, stop in zip(self._start.tolist(), self._stop.tolist(), strict=True):
+        content = self.content
+        for start, stop in zip(self.start.tolist(), self.stop.tolist(), strict=True):
             yield content[start:stop].decode("ascii")
 
     def __eq__(self, other: object) -> bool:
@@ -73,7 +74,7 @@ class Texts(Sequence[str]):
 
     def take(self, rows: NDArray[np.int64]) -> Texts:
         """Keep some rows."""
-        return Texts(self._content, self._start[rows], self._stop[rows])
+        return Texts(self.content, self.start[rows], self.stop[rows])
 
 
 class Lines(Sequence[bytes]):

@@ -8,14 +8,14 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from detector.columns import Coded, Lines
+from detector.columns import Coded, Lines, Texts
 from detector.compiled import wrapping
 from detector.decode_columns import CODED, Ids, IdSpans, IdTexts, Table
 from detector.decode_fields import all_fine, checked_text, translated
 from detector.decode_scan import Scan, scan
-from detector.decode_tokens import ABSENT, INTEGER, NULL
+from detector.decode_tokens import ABSENT, INTEGER, NULL, TEXT
 from detector.decode_values import check_ids, code_spans, read_counts, read_times
-from detector.events import COUNT, FIELDS, ID, REQUIRED, TIME
+from detector.events import CHOICES, COUNT, FIELDS, ID, MAX_TEXT, REQUIRED, TIME
 from detector.mapping import Mapping, Rule
 from detector.state.layout import I64, U8
 from detector.timestamps import EPOCH_NS, NOT_A_TIME
@@ -80,11 +80,13 @@ def decode_plain(
     pointers = dict.fromkeys(p for rule in mapping.rules.values() for p in rule.pointers)
     found = scan(lines, list(pointers), max_line_bytes)
     plain = found.spans.plain
-    found.spans.kind[plain == 0] = ABSENT
+    if not plain.all():
+        found.spans.kind[:, plain == 0] = ABSENT
+    given: NDArray[np.bool_] = np.asarray(found.spans.kind.any(axis=1))
     table = Table({}, {}, {})
     for name, kind in FIELDS.items():
         rule = mapping.rules.get(name, _ABSENT_RULE)
-        fields = _fields(name, rule, found)
+        fields = _fields(name, rule, found, given)
         if kind == COUNT:
             table.numbers[name] = _counts(fields, plain)
         elif kind == TIME:
@@ -98,10 +100,10 @@ def decode_plain(
     return Plain(table if not left_over.size else table.take(rows), rows, left_over)
 
 
-def _fields(name: str, rule: Rule, found: Scan) -> list[_Field]:
+def _fields(name: str, rule: Rule, found: Scan, given: NDArray[np.bool_]) -> list[_Field]:
     """Return where a rule's values lie; nothing where no line has any, which is usual."""
     columns = [found.column[pointer] for pointer in rule.pointers]
-    if FIELDS[name] != ID and not any(found.spans.kind[:, column].any() for column in columns):
+    if FIELDS[name] != ID and not given[columns].any():
         return []
     return [_field(name, rule, found, pointer) for pointer in rule.pointers]
 
@@ -109,9 +111,7 @@ def _fields(name: str, rule: Rule, found: Scan) -> list[_Field]:
 def _field(name: str, rule: Rule, found: Scan, pointer: tuple[str, ...]) -> _Field:
     column = found.column[pointer]
     spans = found.spans
-    start = np.ascontiguousarray(spans.start[:, column])
-    stop = np.ascontiguousarray(spans.stop[:, column])
-    kind = np.ascontiguousarray(spans.kind[:, column])
+    start, stop, kind = spans.start[column], spans.stop[column], spans.kind[column]
     return _Field(name, rule, found.content, found.text, start, stop, kind, spans.plain)
 
 
@@ -152,18 +152,20 @@ def _ids(name: str, rule: Rule, fields: list[_Field], plain: U8, numbers: I64) -
 
 def _coded(name: str, rule: Rule, fields: list[_Field], plain: U8) -> Coded:
     """Code the texts, then translate and check each distinct one."""
+    as_given = rule.enum is None and rule.default is None and rule.constant is None
     if not fields:
         codes: NDArray[np.int32] = np.zeros(plain.size, dtype=np.int32)
         raw: list[Any] = [rule.constant]
     elif len(fields) == 1:
         plain[fields[0].kind == INTEGER] = 0
-        codes, raw = _distinct(fields[0])
+        codes, rows = _distinct(fields[0])
+        if as_given and name not in CHOICES and _all_plain(fields[0], rows):
+            return _known(name, Coded(codes, _texts(fields[0], rows)), plain)
+        raw = [*_values(fields[0], rows)]
     else:
         codes, raw = _pairs(fields, rule.separator)
-    if _is_as_it_stands(name, rule, raw):
-        if name in REQUIRED:
-            plain[codes < 0] = 0
-        return Coded(codes, tuple(raw))
+    if as_given and all_fine(name, raw, missing_ok=False):
+        return _known(name, Coded(codes, tuple(raw)), plain)
     raw.append(None)
     checked = [checked_text(name, translated(value, rule)) for value in raw]
     if any(reason for _, reason in checked):
@@ -175,14 +177,15 @@ def _coded(name: str, rule: Rule, fields: list[_Field], plain: U8) -> Coded:
     return Coded(np.array(moved, dtype=np.int32)[codes], tuple(values))
 
 
-def _is_as_it_stands(name: str, rule: Rule, values: list[Any]) -> bool:
-    """Tell whether no text needs a translation or a closer look."""
-    given_by_lines = rule.enum is None and rule.default is None and rule.constant is None
-    return given_by_lines and all_fine(name, values, missing_ok=False)
+def _known(name: str, column: Coded, plain: U8) -> Coded:
+    """Leave rows over that lack a field they must have."""
+    if name in REQUIRED:
+        plain[column.codes < 0] = 0
+    return column
 
 
-def _distinct(field: _Field) -> tuple[NDArray[np.int32], list[Any]]:
-    """Return (n,) codes and the text of each; -1 where missing."""
+def _distinct(field: _Field) -> tuple[NDArray[np.int32], I64]:
+    """Return (n,) codes, -1 where missing, and the first row of each value."""
     n = field.start.size
     table = np.full(2 << n.bit_length(), -1, dtype=np.int32)
     first_row, codes = np.empty(n, dtype=np.int64), np.empty(n, dtype=np.int32)
@@ -190,19 +193,34 @@ def _distinct(field: _Field) -> tuple[NDArray[np.int32], list[Any]]:
         n_values = code_spans(
             field.text, field.start, field.stop, field.kind, table, first_row, codes
         )
-    rows = first_row[:n_values]
+    return codes, first_row[:n_values]
+
+
+def _all_plain(field: _Field, rows: I64) -> bool:
+    """Tell whether all values are short texts of printable ASCII, so that none need be built."""
+    size = field.stop[rows] - field.start[rows]
+    is_fine = (field.kind[rows] == TEXT) & (size > 0) & (size <= MAX_TEXT)
+    return bool(is_fine.all())
+
+
+def _texts(field: _Field, rows: I64) -> Texts:
+    return Texts(field.content, field.start[rows], field.stop[rows])
+
+
+def _values(field: _Field, rows: I64) -> list[str]:
     spans = zip(field.start[rows].tolist(), field.stop[rows].tolist(), strict=True)
-    return codes, [field.content[start:stop].decode() for start, stop in spans]
+    return [field.content[start:stop].decode() for start, stop in spans]
 
 
 def _pairs(fields: list[_Field], separator: str) -> tuple[NDArray[np.int32], list[Any]]:
     """Join several values, each distinct combination once."""
-    parts = [_distinct(field) for field in fields]
-    rows = np.stack([codes for codes, _ in parts], axis=1)
+    found = [(field, *_distinct(field)) for field in fields]
+    rows = np.stack([codes for _, codes, _ in found], axis=1)
+    parts = [_values(field, first_rows) for field, _, first_rows in found]
     distinct, codes = np.unique(rows, axis=0, return_inverse=True)
     texts: list[Any] = []
     for combination in distinct.tolist():
         pairs = zip(combination, parts, strict=True)
-        given = [str(values[code]) for code, (_, values) in pairs if code >= 0]
+        given = [values[code] for code, values in pairs if code >= 0]
         texts.append(separator.join(given) or None)
     return codes.reshape(-1).astype(np.int32), texts

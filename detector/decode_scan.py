@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Mapping as MappingType
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import NamedTuple
 
 import numpy as np
@@ -46,7 +47,7 @@ class Keys(NamedTuple):
 
 
 class Spans(NamedTuple):
-    """(n, fields) first byte, end and kind of each value; ``plain`` (n,) is 0 where left over."""
+    """(fields, n) first byte, end and kind of each value; ``plain`` (n,) is 0 where left over."""
 
     start: I64
     stop: I64
@@ -92,23 +93,25 @@ def scan(lines: Lines, pointers: Sequence[Pointer], max_line_bytes: int) -> Scan
 
     >>> lines = Lines.of([b'{"a":{"b":"x"},"c":7}', b"?"])
     >>> found = scan(lines, [("a", "b"), ("c",)], 100)
-    >>> found.spans.start[0].tolist(), found.spans.kind[0].tolist(), found.spans.plain.tolist()
+    >>> spans = found.spans
+    >>> spans.start[:, 0].tolist(), spans.kind[:, 0].tolist(), spans.plain.tolist()
     ([11, 19], [2, 4], [1, 0])
     """
     n, n_fields = len(lines), len(pointers)
     spans = Spans(
-        start=np.zeros((n, n_fields), dtype=np.int64),
-        stop=np.zeros((n, n_fields), dtype=np.int64),
-        kind=np.zeros((n, n_fields), dtype=np.uint8),
+        start=np.zeros((n_fields, n), dtype=np.int64),
+        stop=np.zeros((n_fields, n), dtype=np.int64),
+        kind=np.zeros((n_fields, n), dtype=np.uint8),
         plain=np.zeros(n, dtype=np.uint8),
     )
-    keys = keys_of(pointers)
+    keys = keys_of(tuple(pointers))
     scan_lines(lines.text, lines.start, lines.stop, keys, _memory(), spans, max_line_bytes)
     column = {pointer: column for column, pointer in enumerate(pointers)}
     return Scan(lines.content, lines.text, spans, column)
 
 
-def keys_of(pointers: Sequence[Pointer]) -> Keys:
+@lru_cache(maxsize=64)  # as many as there are mappings; built anew it costs a small batch dear
+def keys_of(pointers: tuple[Pointer, ...]) -> Keys:
     """Arrange pointers as a tree."""
     nodes: dict[Pointer, int] = {(): _ROOT}
     for pointer in pointers:
@@ -252,9 +255,9 @@ def after_value(
         return -1
     if field >= 0:
         inset = 1 if kind in (TEXT, ODD_TEXT) else 0
-        spans.start[row, field] = at + inset
-        spans.stop[row, field] = end - inset
-        spans.kind[row, field] = kind
+        spans.start[field, row] = at + inset
+        spans.stop[field, row] = end - inset
+        spans.kind[field, row] = kind
     return end
 
 

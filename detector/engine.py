@@ -12,12 +12,12 @@ from numpy.typing import NDArray
 from detector.alerts import Alert, Episodes
 from detector.columns import EventBatch, Reject
 from detector.errors import SnapshotError
+from detector.limits import widths_of
 from detector.plan import Plan
 from detector.scoring.model import APPROVES_NOTHING, JUMP, TOO_LATE, Out
 from detector.scoring.output import ClosedDays, KeptRows, empty_out, raise_alerts
 from detector.scoring.row import score_rows
 from detector.scoring.rows import rows_of
-from detector.scoring.slow_drip import SLOW_DRIP
 from detector.state.layout import (
     APPROVAL_LIMIT,
     APPROVALS,
@@ -36,7 +36,8 @@ from detector.state.layout import (
     Tables,
     empty_tables,
 )
-from detector.state.memory import make_room, named_arrays, tables_from
+from detector.state.memory import make_room, named_arrays
+from detector.state.restore import tables_from
 
 _COUNTERS = {
     "duplicates": DUPLICATES,
@@ -102,7 +103,7 @@ class Step:
 
 def new_state(plan: Plan) -> State:
     """Return the state before the first event."""
-    tables = empty_tables(has_drip=bool(plan.limits.watched[SLOW_DRIP]))
+    tables = empty_tables(widths_of(plan.limits.watched))
     return State(tables, Episodes(plan.policy.alerts.sample_events), {}, plan.watched)
 
 
@@ -204,7 +205,8 @@ def _counts(delta: NDArray[np.int64], tables: Tables) -> dict[str, int]:
 def _rejects(batch: EventBatch, out: Out) -> list[Reject]:
     """Return the rows whose times cannot be used, in arrival order."""
     rejects = []
-    for row in np.flatnonzero(np.isin(out.code, list(_REJECTED))).tolist():
+    is_reject = (out.code == TOO_LATE) | (out.code == JUMP) | (out.code == APPROVES_NOTHING)
+    for row in np.flatnonzero(is_reject).tolist():
         reason, name = _REJECTED[int(out.code[row])]
         where = f"{batch.source}:{batch.line_numbers[row]}"
         rejects.append(Reject(reason, where, name, batch.raw[row]))

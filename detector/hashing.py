@@ -7,6 +7,7 @@ from collections.abc import Sequence
 import numpy as np
 from numpy.typing import NDArray
 
+from detector.columns import Texts
 from detector.compiled import kernel, wrapping
 
 _PRIME = np.uint64(0x100000001B3)
@@ -81,6 +82,11 @@ def hash_strings(texts: Sequence[str]) -> NDArray[np.int64]:
 
 def ragged(texts: Sequence[str]) -> tuple[NDArray[np.uint8], NDArray[np.int64]]:
     """Return the UTF-8 bytes of all texts end to end, and where each ends."""
+    if isinstance(texts, Texts):
+        ends = np.cumsum(texts.stop - texts.start)
+        buffer = np.empty(ends[-1] if ends.size else 0, dtype=np.uint8)
+        _gather(np.frombuffer(texts.content, dtype=np.uint8), texts.start, texts.stop, buffer)
+        return buffer, ends
     joined = "".join(texts)
     if joined.isascii():
         lengths = np.fromiter(map(len, texts), dtype=np.int64, count=len(texts))
@@ -90,6 +96,21 @@ def ragged(texts: Sequence[str]) -> tuple[NDArray[np.uint8], NDArray[np.int64]]:
         lengths = np.fromiter(map(len, encoded), dtype=np.int64, count=len(texts))
         content = b"".join(encoded)
     return np.frombuffer(content, dtype=np.uint8), np.cumsum(lengths)
+
+
+@kernel
+def _gather(
+    text: NDArray[np.uint8],
+    start: NDArray[np.int64],
+    stop: NDArray[np.int64],
+    out: NDArray[np.uint8],
+) -> None:
+    """Copy spans end to end."""
+    at = 0
+    for row in range(start.size):
+        for i in range(start[row], stop[row]):
+            out[at] = text[i]
+            at += 1
 
 
 @kernel

@@ -7,9 +7,30 @@ import numpy as np
 from detector.detections import DETECTORS
 from detector.policy import Policy
 from detector.scoring import account, bulk_read, enumeration, sensitive, under_cap
+from detector.scoring.account import ACCOUNT
+from detector.scoring.enumeration import ENUMERATION
 from detector.scoring.model import Limits
+from detector.scoring.repeat_target import REPEAT_TARGET
 from detector.scoring.slow_drip import SLOW_DRIP
-from detector.state.layout import CHANNEL_DETECTOR, CUSTOMERS_1D, DRIP_STATS, I64, N_STATS, U8
+from detector.scoring.unfamiliar import UNFAMILIAR
+from detector.state.layout import (
+    CHANNEL_DETECTOR,
+    CUSTOMERS_1D,
+    DRIP_STATS,
+    I64,
+    LAGGED_DAYS,
+    N_BASELINE,
+    N_DAY,
+    N_DRIP,
+    N_FIRST_BASELINE,
+    N_FIRST_DAY,
+    N_FIRST_INTS,
+    N_INTS,
+    N_STATS,
+    REACHED_DAYS,
+    U8,
+    Widths,
+)
 
 _HOUR_NS = 3_600_000_000_000
 _EVER_NS = -(2**63)
@@ -76,3 +97,21 @@ def channel_of_counts() -> I64:
         for channel, stats in detector.COUNTED.items():
             channel_of[list(stats)] = channel
     return channel_of
+
+
+def widths_of(watched: U8) -> Widths:
+    """Return how much is kept of each actor: columns that nobody reads are at the ends."""
+    baseline = N_FIRST_BASELINE
+    for detector, width in (
+        (SLOW_DRIP, LAGGED_DAYS + 1), (REPEAT_TARGET, REACHED_DAYS + 1), (UNFAMILIAR, N_BASELINE),
+    ):  # fmt: skip
+        if watched[detector]:
+            baseline = width
+    return Widths(
+        ints=N_INTS
+        if watched[[ENUMERATION, ACCOUNT, SLOW_DRIP, UNFAMILIAR]].any()
+        else N_FIRST_INTS,
+        baseline=baseline,
+        day=N_DAY if watched[UNFAMILIAR] else N_FIRST_DAY,
+        drip=N_DRIP if watched[SLOW_DRIP] else 0,
+    )

@@ -20,7 +20,7 @@ from detector.reference import Reference
 from detector.scoring import builtin
 from detector.scoring.builtin import SERVICE_ROLE
 from detector.scoring.model import Limits, Model
-from detector.scoring.reasons import Reasons, is_in, reasons_of
+from detector.scoring.reasons import Reasons, reasons_of
 from detector.state.layout import (
     CHANNEL_DETECTOR,
     DENIED,
@@ -78,11 +78,10 @@ class Plan:
 
     def value_shares(self, keys: NDArray[np.int64]) -> NDArray[np.float64]:
         """(n,) bank-wide share of each value; unknown ones get the least share."""
-        known = is_in(keys, self.value_key)
-        at = np.searchsorted(self.value_key, keys[known])
-        shares = np.full(keys.size, LEAST_SHARE, dtype=np.float64)
-        shares[known] = self.value_share[at]
-        return shares
+        if self.value_key.size == 0:
+            return np.full(keys.size, LEAST_SHARE, dtype=np.float64)
+        at = np.minimum(np.searchsorted(self.value_key, keys), self.value_key.size - 1)
+        return np.where(self.value_key[at] == keys, self.value_share[at], LEAST_SHARE)
 
 
 def build_plan(

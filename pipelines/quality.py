@@ -4,9 +4,9 @@
     python pipelines/quality.py --out FILE [--quick] [--only SECTION] [--seeds N] [--size N]
 
 Sections: tune and bpic12 (injections into a Dutch bank's log), bpic15 (branches), banks
-(simulated, with peers and ablation), attackers. The first three read the event streams in
-$DETECTOR_SHARED_DATA, or beside the repository. Peers need the extra `quality`. The report is
-written anew after each section, so a stopped run leaves what it has.
+(simulated, with peers and ablation), attackers, masquerade. The first three read the event
+streams in $DETECTOR_SHARED_DATA, or beside the repository. Peers need the extra `quality`.
+The report is written anew after each section, so a stopped run leaves what it has.
 """
 
 import argparse
@@ -31,7 +31,7 @@ from detector.hashing import hash_strings
 from detector.hosts.events import decoded
 from detector.mapping import load_mapping
 from detector.policy import load_policy
-from detector.quality import attackers, banks, real, report
+from detector.quality import attackers, banks, masquerade, real, report
 from detector.quality.batches import joined
 from detector.quality.injections import Period, worklog
 from detector.reference import Reference
@@ -191,6 +191,20 @@ def machine() -> str:
     return f"{name}, {os.cpu_count()} cores, Python {platform.python_version()}"
 
 
+def masquerade_section(scale: Scale, note: Note) -> str:
+    """Strangers under people's names, in a crowd that changes its ways."""
+    found = []
+    for seed in range(scale.attacks):
+        found.append(masquerade.hits(masquerade.crowd(4000 + seed), load_policy(None)))
+        note(f"masquerade, seed {seed}")
+    words = (
+        f"50 people, {masquerade.FITTED_DAYS} days fitted, {masquerade.SCORED_DAYS} scored, "
+        f"{scale.attacks} seeds. Share of strangers' days above the bar that "
+        f"{masquerade.FALSE_ALARMS:.1%} of the owners' days pass."
+    )
+    return report.section("Somebody else at the keyboard", words, report.hits_table(found))
+
+
 def main() -> None:
     """Run the chosen sections and write the report after each."""
     sections: dict[str, Callable[[Scale, Note], str]] = {
@@ -198,6 +212,7 @@ def main() -> None:
         "bpic12": lambda scale, note: real_section("bpic12", scale, note),
         "bpic15": lambda scale, note: real_section("bpic15", scale, note),
         "attackers": attackers_section,
+        "masquerade": masquerade_section,
         "banks": banks_section,
     }
     parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])

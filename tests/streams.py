@@ -17,6 +17,7 @@ from detector.mapping import load_mapping
 from detector.plan import Plan, build_plan
 from detector.policy import Policy, load_policy
 from detector.reference import Reference
+from detector.state.layout import F64, I64, LINE
 
 BOUNDS = Bounds(946_684_800_000_000_000, 2_500_000_000_000_000_000)
 MONDAY = datetime(2026, 3, 2, 2, 0, tzinfo=UTC)  # 10:00 in Shanghai, a working day
@@ -128,3 +129,10 @@ def usual_work(
         for i, day in enumerate(days)
         for j in range(per_day)
     ]
+
+
+def open_days(state: State, slots: slice | int = 0) -> tuple[I64, F64]:
+    """Return the lines of the open days of one actor, or of several, and their scores."""
+    links = state.tables.actors.ints[slots, LINE : LINE + 2].ravel()
+    lines = links[links > 0]
+    return state.tables.days.ints[lines], state.tables.days.surprise[lines]

@@ -13,7 +13,7 @@ from detector.customers import Approval
 from detector.reference import Cover, Reference, load_reference
 from detector.state.layout import COUNTS, CUSTOMERS_1D, FOREIGN, UNEXPLAINED
 from tests.scenarios import BANK, HISTORY, HOME, TESTED, day_worker
-from tests.streams import event, plan_of, run
+from tests.streams import event, open_days, plan_of, run
 from tests.test_reference import refusal, write
 
 BAD_CELLS = {
@@ -122,7 +122,7 @@ def approved(**fields: Any) -> Reference:
 def unexplained(*events: dict[str, Any], reference: Reference = BANK) -> int:
     """Customers without a business reason on the day after three ordinary weeks."""
     _, _, state = run([*day_worker()[: 30 * len(HISTORY)], *events], plan_of(None, reference))
-    day = state.tables.actors.day[0]
+    day, _ = open_days(state)
     return int(day[day[:, 0].argmax(), COUNTS + UNEXPLAINED])
 
 
@@ -211,7 +211,7 @@ def test_a_reason_takes_back_a_foreign_customer_too() -> None:
     """A customer on a journey who is served at the counter is no curiosity."""
     events = [look(1, branch="B005"), look(2, branch="B005", action="update")]
     _, _, state = run([*day_worker()[: 30 * len(HISTORY)], *events], plan_of(None, BANK))
-    day = state.tables.actors.day[0]
+    day, _ = open_days(state)
     counts = day[day[:, 0].argmax(), COUNTS:]
 
     assert (counts[CUSTOMERS_1D], counts[FOREIGN], counts[UNEXPLAINED]) == (1, 0, 0)

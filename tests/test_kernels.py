@@ -11,6 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from detector.hashing import hash_strings
+from detector.limits import widths_of
 from detector.scoring.calibration import calibrate
 from detector.scoring.negative_binomial import log_gamma, upper_tail_surprise
 from detector.scoring.networks import network_keys
@@ -18,6 +19,9 @@ from detector.scoring.off_hours import quarter_share
 from detector.scoring.reasons import is_held, key_set
 from detector.state.days import customers_30d
 from detector.state.layout import (
+    ARENA_TOP,
+    CHUNK_CLASS,
+    CHUNK_ROWS,
     COUNTS,
     COUNTS_1H,
     COUNTS_10M,
@@ -31,12 +35,12 @@ from detector.state.layout import (
     RING_RECORDS,
     VOLUME_1D,
     WEIGHTS,
+    empty_tables,
 )
 from detector.state.tables import find_actor
-from detector.state.tail import sort_in_place
 from detector.timestamps import NOT_A_TIME, parse_iso
 from tests import naive
-from tests.streams import MONDAY, event, plan_of, run
+from tests.streams import MONDAY, event, open_days, plan_of, run
 
 ZONE = "Asia/Shanghai"
 TEN_MINUTES_NS, HOUR_NS = 600 * 10**9, 3_600 * 10**9
@@ -89,7 +93,7 @@ def test_windows_equal_their_definition(events: list[dict[str, Any]]) -> None:
     assert tuple(me[COUNTS_10M : COUNTS_10M + 4]) == actor.window(newest, TEN_MINUTES_NS)
     assert tuple(me[COUNTS_1H : COUNTS_1H + 4]) == actor.window(newest, HOUR_NS)
     assert customers_30d(me, tables.actors.ring[slot]) == actor.customers_30d(ZONE)
-    for line in tables.actors.day[slot]:
+    for line in open_days(state)[0]:
         if line[DAY] >= 0:
             rows = [r for r in actor.rows if naive.local_day(r[0], ZONE) == line[DAY]]
             customers = {r[1] for r in rows} - {None}
@@ -99,6 +103,33 @@ def test_windows_equal_their_definition(events: list[dict[str, Any]]) -> None:
             assert counts[VOLUME_1D] == sum(r[2] for r in rows if r[3])
             for stat in (0, 1, 3, 4, 6, 7):
                 assert counts[stat] == peaks[int(line[DAY]), stat]
+
+
+def test_windows_outlive_every_move_of_the_tables() -> None:
+    """Chunks packed, customers in other cells: whatever others bring, the counts are the same."""
+    rng = np.random.default_rng(3)
+    events, actors = [], [naive.Actor() for _ in range(900)]
+    for number in range(16):
+        for user, actor in enumerate(actors):
+            late_s = int(rng.choice([0, 0, 0, 900]))
+            when = MONDAY + timedelta(seconds=300 * number + user % 7 - late_s)
+            customer = f"c{user}-{rng.integers(6)}"
+            events.append(event(len(events), f"u{user}", when, customer=customer, records=2))
+            actor.rows.append((ns(events[-1]), customer, 2, False))
+    _, _, state = run(events, PLAN, range(0, len(events), 500))
+    tables = state.tables
+    n_rows = np.array(CHUNK_ROWS)[tables.actors.ints[: len(actors), CHUNK_CLASS]].sum()
+
+    assert (
+        tables.arena.time_ns.size > empty_tables(widths_of(PLAN.limits.watched)).arena.time_ns.size
+    )
+    assert tables.counts[ARENA_TOP] < 1.5 * n_rows
+    for user, actor in enumerate(actors):
+        slot = find_actor(tables.actors, int(hash_strings([f"u{user}"])[0]))
+        newest = max(row[0] for row in actor.rows)
+        for first, width in ((COUNTS_10M, TEN_MINUTES_NS), (COUNTS_1H, HOUR_NS)):
+            counts = tables.actors.ints[slot, first : first + 4]
+            assert tuple(counts) == actor.window(newest, width)
 
 
 @given(one_actor())
@@ -149,7 +180,7 @@ def test_the_share_of_quieter_quarters_equals_its_definition(
     learned: list[int], quarter: int
 ) -> None:
     """Own histogram and peers', blended by days of history."""
-    hours = np.array([learned, learned], dtype=np.uint16)
+    hours = np.array(learned, dtype=np.uint16)
     baseline = np.zeros(N_BASELINE, dtype=np.float32)
     baseline[WEIGHTS] = 12.0
     busy = [
@@ -174,16 +205,6 @@ def test_calibration_equals_its_definition(
     y = np.cumsum([0.0, *rises[: len(widths)]])
 
     assert calibrate(raw, x, y) == pytest.approx(naive.calibrated(raw, list(x), list(y)), abs=1e-9)
-
-
-@pytest.mark.uncompiled
-@given(st.lists(st.integers(-5, 5), max_size=200))
-def test_sorting_in_place_sorts(values: list[int]) -> None:
-    """Ties, empty, one."""
-    array = np.array([*values, 99], dtype=np.int64)
-    sort_in_place(array, len(values))
-
-    assert array.tolist() == [*sorted(values), 99]
 
 
 @pytest.mark.uncompiled

@@ -29,18 +29,25 @@ from detector.state.layout import (
     BEST_STAT,
     CHUNK,
     CHUNK_CLASS,
+    DAY,
+    DAYS_TOP,
     FIRST_APPROVAL,
     FREE_APPROVAL,
+    FREE_DAY,
     HOME,
     KIND,
+    LINE,
     LOUDEST,
     N_APPROVALS,
     N_CHANNELS,
     N_CLOSED,
     N_DRIP_DAYS,
     OPEN_1H,
+    REST_LINE,
+    REST_TOP,
     ROLE,
     TAIL_END,
+    TAIL_SHIFT,
     VERDICT,
     WEIGHTS,
 )
@@ -263,6 +270,8 @@ def test_an_array_shorter_than_its_neighbours_is_refused(name: str) -> None:
         ("approvals.following", 0, 10**6), ("approvals.following", 2, 2),
         ("approvals.following", 4, 0), ("approvals.following", 4, -1),
         ("counts", APPROVALS_TOP, 10**9), ("counts", FREE_APPROVAL, 3),
+        ("counts", DAYS_TOP, 10**9), ("counts", DAYS_TOP, 0), ("counts", FREE_DAY, 1),
+        ("counts", FREE_DAY, 10**9), ("counts", REST_TOP, 0), ("counts", REST_TOP, 2),
     ],
 )  # fmt: skip
 def test_a_number_that_leads_outside_an_array_is_refused(name: str, cell: int, value: int) -> None:
@@ -302,13 +311,15 @@ def test_an_array_in_another_order_of_memory_is_taken_or_refused() -> None:
         ("actors.ints", CHUNK, 2**40), ("actors.ints", CHUNK, 4), ("actors.ints", CHUNK_CLASS, 1),
         ("actors.ints", CHUNK_CLASS, 16), ("actors.ints", TAIL_END, 5_000),
         ("actors.ints", OPEN_1H, -1), ("actors.ints", ROLE, 10**6), ("actors.ints", HOME, 10**6),
-        ("actors.ints", N_DRIP_DAYS, 17), ("actors.ints", N_CLOSED, -1), ("actors.day", KIND, 2),
-        ("actors.day", BEST_STAT, 21), ("actors.day", LOUDEST, N_CHANNELS + 1),
-        ("actors.day", BEST_BIN, 96),
-        ("actors.day", BEST_BRANCH, -1), ("actors.baseline", WEIGHTS, -4),
+        ("actors.ints", N_DRIP_DAYS, 17), ("actors.ints", N_CLOSED, -1), ("days.ints", KIND, 2),
+        ("days.ints", BEST_STAT, 21), ("days.ints", LOUDEST, N_CHANNELS + 1),
+        ("days.ints", BEST_BIN, 96),
+        ("days.ints", BEST_BRANCH, -1), ("actors.baseline", WEIGHTS, -4),
         ("actors.ints", FIRST_APPROVAL, 10**6), ("actors.ints", FIRST_APPROVAL, 2),
         ("actors.ints", FIRST_APPROVAL, 0), ("actors.ints", N_APPROVALS, -1),
-        ("actors.ints", VERDICT, -2),
+        ("actors.ints", VERDICT, -2), ("actors.ints", TAIL_SHIFT, 4_096),
+        ("actors.ints", LINE, 10**6), ("actors.ints", LINE, -1), ("actors.ints", LINE + 1, 1),
+        ("actors.ints", LINE, 2), ("actors.ints", REST_LINE, 1), ("days.ints", DAY, -1),
     ],
 )  # fmt: skip
 def test_a_column_of_an_actor_that_leads_outside_is_refused(
@@ -316,14 +327,14 @@ def test_a_column_of_an_actor_that_leads_outside_is_refused(
 ) -> None:
     """Each of them is an index of some kernel, into the state or into the plan."""
     array = STATE.arrays()[name].copy()
-    array[0, ..., column] = value
+    array[1 if name == "days.ints" else 0, column] = value  # line 0 is for nobody
     with pytest.raises(SnapshotError):
         restore_state(PLAN, {**STATE.arrays(), name: array}, STATE.meta())
 
 
 @pytest.mark.parametrize(
     "name",
-    ["event_head", "event_next", "customer_head", "customer_next"],
+    ["event_head", "event_next"],
 )
 @pytest.mark.parametrize("value", [-1, 30, 4_096])
 def test_a_chain_that_leads_astray_is_refused(name: str, value: int) -> None:
@@ -333,6 +344,23 @@ def test_a_chain_that_leads_astray_is_refused(name: str, value: int) -> None:
     array[base : base + 20] = value
     with pytest.raises(SnapshotError, match="chain"):
         restore_state(PLAN, {**STATE.arrays(), f"arena.{name}": array}, STATE.meta())
+
+
+def test_a_recent_row_of_a_customer_beyond_the_table_is_refused() -> None:
+    """Its pair would be looked for outside."""
+    array = STATE.arrays()["arena.customer"].copy()
+    array[0] = STATE.arrays()["customers.key"].size + 1
+    with pytest.raises(SnapshotError, match=r"arena\.customer"):
+        restore_state(PLAN, {**STATE.arrays(), "arena.customer": array}, STATE.meta())
+
+
+def test_what_nobody_has_must_be_empty() -> None:
+    """Line 0 stands for "no day" and "no rest day yet" wherever somebody has none."""
+    for name in ("days.ints", "rest.share"):
+        array = STATE.arrays()[name].copy()
+        array[0, 7] = 1
+        with pytest.raises(SnapshotError, match=name):
+            restore_state(PLAN, {**STATE.arrays(), name: array}, STATE.meta())
 
 
 @pytest.mark.parametrize(
@@ -346,7 +374,7 @@ def test_a_negative_key_is_refused(name: str) -> None:
         restore_state(PLAN, {**STATE.arrays(), name: array}, STATE.meta())
 
 
-@pytest.mark.parametrize("name", ["actors.baseline", "actors.surprise", "values.uses"])
+@pytest.mark.parametrize("name", ["actors.baseline", "days.surprise", "values.uses"])
 @pytest.mark.parametrize("value", [np.nan, np.inf, -np.inf])
 def test_a_number_that_is_none_is_refused(name: str, value: float) -> None:
     """It would spread over everything that is learned from then on."""

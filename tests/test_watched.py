@@ -15,7 +15,7 @@ from detector.plan import Plan, build_plan
 from detector.policy import load_policy
 from detector.reference import Reference
 from detector.state.layout import CHANNEL_DETECTOR, N_ACTORS, N_VALUE_PAIRS, RAW
-from tests.streams import event, run, usual_work, weekdays
+from tests.streams import event, open_days, run, usual_work, weekdays
 
 FIRST_THREE = DETECTORS[:3]
 
@@ -49,8 +49,8 @@ def raw_scores(state: State, detector: str) -> list[list[float]]:
     at = DETECTORS.index(detector)
     columns = [RAW + c for c, owner in enumerate(CHANNEL_DETECTOR) if owner == at]
     n_actors = int(state.tables.counts[N_ACTORS])
-    found = state.tables.actors.surprise[:n_actors, :, columns].reshape(-1, len(columns))
-    return [[float(value) for value in line] for line in found]
+    _, surprises = open_days(state, slice(n_actors))
+    return [[float(value) for value in line[columns]] for line in surprises]
 
 
 @pytest.mark.parametrize("detector", DETECTORS)

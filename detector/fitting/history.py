@@ -14,7 +14,7 @@ from detector.fitting.values import ValueCounts
 from detector.hashing import hash_strings
 from detector.plan import Plan
 from detector.scoring.builtin import SERVICE_ROLE
-from detector.state.layout import DAY, DAYS_SEEN, F64, I64, N_ACTORS, N_CLOSED, NO_DAY
+from detector.state.layout import DAYS_SEEN, F64, I64, LINE, N_ACTORS, N_CLOSED
 
 
 @dataclass(frozen=True, slots=True)
@@ -110,11 +110,12 @@ def _people(
 
 def _open_days(state: State) -> tuple[I64, I64, F64]:
     """Return the days that are still open at the end as if they had closed."""
-    actors = state.tables.actors
+    actors, days = state.tables.actors, state.tables.days
     n = int(state.tables.counts[N_ACTORS])
-    slot, parity = np.nonzero(actors.day[:n, :, DAY] != NO_DAY)
+    slot, parity = np.nonzero(actors.ints[:n, LINE : LINE + 2])
+    line = actors.ints[slot, LINE + parity]
     who = np.stack([actors.user[slot], actors.ints[slot, N_CLOSED]], axis=1)
-    return who, actors.day[slot, parity], actors.surprise[slot, parity]
+    return who, days.ints[line], days.surprise[line]
 
 
 def _visits(state: State) -> tuple[I64, F64]:

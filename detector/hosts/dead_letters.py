@@ -16,9 +16,9 @@ from kafka.errors import KafkaError
 from detector.errors import OptionError, PipelineError, SourceError
 from detector.hosts.live_pipeline import load_pipeline
 from detector.kafka.dead_letter_file import read_letter
+from detector.kafka.messages import Message
 from detector.kafka.ports import DeadLetter, Partition
 from detector.kafka.preflight import refuse_unreachable
-from detector.kafka.publisher import Message
 from detector.kafka.records import Records
 from detector.kafka.settings import KafkaSettings, kafka_settings
 from detector.kafka.transfer import Transfer

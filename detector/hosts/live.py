@@ -64,6 +64,9 @@ class Timing:
     sleep: Callable[[float], None] = time.sleep
 
 
+WAITING = "waiting_to_be_sent"
+"""Name of the limit at which reading pauses."""
+
 _TELL_EVERY_S = 30.0
 
 
@@ -122,6 +125,7 @@ class Worker:
         self._progress: dict[Partition, _Progress] = {}
         self._wanted: set[Partition] = set()
         self._try_again_s = 0.0
+        self._is_paused = False
         self._source = self._join()
 
     def run(self, is_over: Callable[[], bool]) -> None:
@@ -147,7 +151,7 @@ class Worker:
             self._wanted.clear()
             self._source.close()
             self._timing.sleep(self._timing.rejoin_after_s)
-            self._source = self._join()
+            self._source, self._is_paused = self._join(), False
 
     def _turn(self) -> None:
         polled = self._source.poll(self._timing.poll_s)
@@ -162,9 +166,9 @@ class Worker:
             if partition in self._runs:
                 self._score(self._runs[partition], records)
         self._move(polled.positions)
-        for run in list(self._runs.values()):
-            if self._is_due(run):
-                self._save(run)
+        for run in self._due():
+            self._save(run)
+        self._throttle()
         self._show()
         self._outbox.turn()
         self._switch()
@@ -267,6 +271,29 @@ class Worker:
                 run = self._runs[partition]
                 run.position = max(run.position, position)
 
+    def _throttle(self) -> None:
+        """Read nothing more while too much waits for the topics; the group goes on."""
+        is_full = self._publishers.is_full()
+        if is_full and not self._is_paused:
+            self._telemetry.metrics.limit_hits.labels(WAITING).inc()
+            self._telemetry.log.warning("reading pauses until alerts and dead letters are sent")
+            self._source.pause()
+        elif self._is_paused and not is_full:
+            self._telemetry.log.info("reading goes on")
+            self._source.resume()
+        self._is_paused = is_full
+
+    def _due(self) -> list[PartitionRun]:
+        """Return what is to be saved now: one partition a turn, and what is long overdue.
+
+        All of them at once would hold up the next alerts by as many checkpoints.
+        """
+        due = [run for run in self._runs.values() if self._is_due(run)]
+        due.sort(key=lambda run: self._progress[run.partition].saved_s)
+        overdue_s = self._timing.clock_s() - 2 * self._timing.save_every_s
+        overdue = [run for run in due[1:] if self._progress[run.partition].saved_s <= overdue_s]
+        return due[:1] + overdue
+
     def _is_due(self, run: PartitionRun) -> bool:
         if run.position == run.saved_position:
             return False
@@ -328,7 +355,7 @@ class Worker:
             self._telemetry.metrics.consumer_lag.labels(partition.topic, str(partition.number)).set(
                 lag
             )
-            if run.position != seen.position or not lag:
+            if run.position != seen.position or not lag or self._is_paused:
                 seen.position, seen.since_s = run.position, now_s
             elif now_s - seen.since_s > self._timing.stalled_after_s:
                 raise StalledError(

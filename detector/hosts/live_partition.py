@@ -24,7 +24,7 @@ from detector.renumber import Arrays, renumbered
 from detector.state.snapshot import VERSION, ChangedPages, arrays_of, layout_of
 from detector.store import Activation, Checkpoint, Claim, Store
 
-CHUNK_ROWS = 1_000  # what a chunk touches then stays in the processor's second cache
+CHUNK_ROWS = 8_192  # most of what a chunk costs beside its rows is spread over so many
 
 
 class ScoringError(LocatedError):

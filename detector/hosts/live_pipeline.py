@@ -55,6 +55,7 @@ _SECTIONS: dict[str, dict[str, _Key]] = {
         "fetch_bytes": _Key((int,), "bytes", 65_536, 1_073_741_824),
         "partition_fetch_bytes": _Key((int,), "bytes", 65_536, 268_435_456),
         "batch_bytes": _Key((int,), "bytes", 1_048_576, 1_073_741_824),
+        "waiting_bytes": _Key((int,), "bytes", 1_048_576, 1_073_741_824),
     },
     "checkpoint": {
         "every_s": _Key((int, float), "seconds", 0.1, 3_600),

@@ -17,7 +17,7 @@ from detector.artifacts import Artifact
 from detector.errors import OptionError, PipelineError
 from detector.hosts.followers import Follower, Followers
 from detector.hosts.learned import PRODUCTION, learned
-from detector.hosts.live import Timing, Wiring, Worker
+from detector.hosts.live import WAITING, Timing, Wiring, Worker
 from detector.hosts.live_decode import Decoding
 from detector.hosts.live_models import Choice, Models, OneModel, RoleModels
 from detector.hosts.live_pipeline import Pipeline, load_pipeline
@@ -164,7 +164,7 @@ def _telemetry(
     text = (
         os.environ.get("DETECTOR_METRICS_ADDRESS") or pipeline.telemetry_address or "127.0.0.1:9464"
     )
-    metrics = Metrics(pipeline.topics, sinks, limits=[_DEAD_LETTERS])
+    metrics = Metrics(pipeline.topics, sinks, limits=[_DEAD_LETTERS, WAITING])
     metrics.alert_budget.set(policy.alerts.budget_per_day)
     level = logging.getLevelNamesMapping()[pipeline.log_level.upper()]
     return Telemetry(
@@ -177,7 +177,12 @@ def _telemetry(
 
 def _publishers(pipeline: Pipeline, settings: KafkaSettings, telemetry: Telemetry) -> Publishers:
     letters = pipeline.dead_letters
-    topics = Topics(pipeline.group, pipeline.alerts_topic, letters.topic)
+    topics = Topics(
+        pipeline.group,
+        pipeline.alerts_topic,
+        letters.topic,
+        waiting_bytes=pipeline.reading.waiting_bytes,
+    )
     found: Publishers = Unpublished()
     if topics.alerts or topics.dead_letters:
         found = KafkaPublishers(settings, topics)

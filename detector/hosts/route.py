@@ -18,9 +18,9 @@ from detector.hosts.live_decode import TOMBSTONE, Decoding, decode_records
 from detector.hosts.live_partition import letter_of
 from detector.hosts.live_pipeline import Pipeline, Route, load_pipeline
 from detector.hosts.live_run import stop_requests
+from detector.kafka.messages import Message, letter_message
 from detector.kafka.ports import Partition
 from detector.kafka.preflight import refuse_unreachable
-from detector.kafka.publisher import Message, letter_message
 from detector.kafka.records import Records
 from detector.kafka.settings import KafkaSettings, kafka_settings
 from detector.kafka.transfer import Transfer

@@ -131,6 +131,10 @@ class DeadLetterFile:
         """Wait for the alerts."""
         self._inner.flush(timeout_s)
 
+    def is_full(self) -> bool:
+        """Tell whether too many alerts wait."""
+        return self._inner.is_full()
+
     def close(self) -> None:
         """Let go of the file."""
         self._inner.close()

@@ -56,6 +56,8 @@ class Reading:
         batch_bytes: most bytes that one record batch may decode to.
         poll_records: most records of one `poll` on the slow path.
         poll_batches: most record batches of one `poll` on the raw path.
+        waiting_bytes: most bytes of alerts and dead letters that wait to be sent before
+            reading pauses; what one `poll` gave comes on top.
         raw: whether to read whole batches where the client allows.
     """
 
@@ -64,6 +66,7 @@ class Reading:
     batch_bytes: int = 67_108_864
     poll_records: int = 2_000
     poll_batches: int = 200
+    waiting_bytes: int = 67_108_864
     raw: bool = True
 
 
@@ -187,6 +190,10 @@ class Publishers(Protocol):
 
     def flush(self, timeout_s: float) -> None:
         """Wait for what has been offered; at most so long."""
+        ...
+
+    def is_full(self) -> bool:
+        """Tell whether so much waits that nothing more should be read for now."""
         ...
 
     def close(self) -> None:

@@ -125,6 +125,9 @@ def admin_client(settings: KafkaSettings) -> KafkaAdminClient:
             )
         except KafkaError as error:
             cause = heard.cause() or error
+    if settings.mechanism == "OAUTHBEARER" and settings.protocol.startswith("SASL"):
+        hint = "Renew the token in the file of DETECTOR_KAFKA_TOKEN_FILE; check issuer and end"
+        raise _error(address, "refuses the token, or does not offer OAUTHBEARER", hint)
     if isinstance(cause, SaslAuthenticationFailedError):
         hint = "Correct DETECTOR_KAFKA_USERNAME and the password's file or variable"
         raise _error(address, "refuses user name or password", hint)

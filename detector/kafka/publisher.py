@@ -25,6 +25,7 @@ from kafka.structs import OffsetAndMetadata, TopicPartition
 
 from detector.alerts import Alert
 from detector.kafka.deadline import within
+from detector.kafka.messages import Message, alert_message, letter_message, size_of
 from detector.kafka.ports import (
     DeadLetter,
     LostOwnershipError,
@@ -38,46 +39,21 @@ _FENCED = (ProducerFencedError, InvalidProducerEpochError, TransactionCoordinato
 _RETRY_AFTER_S = (0.2, 1.0, 5.0, 15.0)
 _TRANSACTION_S = 20.0
 _MESSAGES_PER_TRANSACTION = 2_000
-_MAX_VALUE_BYTES = 900_000  # of a message of one megabyte, which is what brokers take
-
-Message = tuple[str, bytes | None, bytes | None, list[tuple[str, bytes]]]
-"""topic, key, value, headers"""
 
 
 @dataclass(frozen=True, slots=True)
 class Topics:
-    """Where to publish; None publishes nothing of the kind."""
+    """Where to publish; None publishes nothing of the kind.
+
+    ``max_waiting`` messages of a partition are an error; ``waiting_bytes`` of all together
+    say that it is full until half of them are gone.
+    """
 
     group: str
     alerts: str | None = None
     dead_letters: str | None = None
     max_waiting: int = 100_000
-
-
-def alert_message(topic: str, alert: Alert) -> Message:
-    """Return an alert as a message, keyed by its actor."""
-    key = str(alert.fields["user_id"]).encode()
-    version = f"{alert.alert_id}/{alert.version}".encode()
-    return topic, key, alert.to_json_line().rstrip(b"\n"), [("detector.alert", version)]
-
-
-def letter_message(topic: str, letter: DeadLetter) -> Message:
-    """Return a dead letter as a message: the record as it was, and why it is here."""
-    headers = [(name, value or b"") for name, value in letter.headers]
-    notes = {
-        "topic": letter.partition.topic,
-        "partition": str(letter.partition.number),
-        "offset": str(letter.offset),
-        "reason": letter.reason,
-        "field": letter.field,
-        "mapping": letter.mapping,
-    }
-    value = letter.value
-    if value is not None and len(value) > _MAX_VALUE_BYTES:
-        notes["cut_from_bytes"] = str(len(value))
-        value = value[:_MAX_VALUE_BYTES]
-    headers += [(f"detector.{name}", text.encode()) for name, text in notes.items()]
-    return topic, letter.key, value, headers
+    waiting_bytes: int = 67_108_864
 
 
 class KafkaPublishers:
@@ -94,7 +70,7 @@ class KafkaPublishers:
         self._positions: Any = None
         self._open: list[KafkaPublisher] = []
         self._wake = threading.Condition()
-        self._is_over = False
+        self._is_over = self._is_full = False
         self._error: BaseException | None = None
         self._thread = threading.Thread(target=self._run, name="publish", daemon=True)
         self._thread.start()
@@ -111,6 +87,13 @@ class KafkaPublishers:
         """Wait for what has been offered."""
         with self._wake:
             self._wake.wait_for(lambda: not any(one.waits for one in self._open), timeout_s)
+
+    def is_full(self) -> bool:
+        """Tell whether reading should pause, until half of what may wait is left."""
+        n_bytes = sum(one.n_bytes for one in list(self._open))
+        limit = self._topics.waiting_bytes
+        self._is_full = n_bytes > (limit // 2 if self._is_full else limit)
+        return self._is_full
 
     def wake(self) -> None:
         """Tell the thread that there is something to send."""
@@ -206,6 +189,7 @@ class KafkaPublishers:
 class _Offer:
     messages: list[Message]
     position: int
+    n_bytes: int
 
 
 class KafkaPublisher:
@@ -219,7 +203,7 @@ class KafkaPublisher:
         self._committed = self._sent = 0
         self._in_doubt = -1
         self._lost = ""
-        self.n_failures = 0
+        self.n_failures = self.n_bytes = 0
         self._last_failure = ""
 
     def begin(self) -> None:
@@ -256,7 +240,9 @@ class KafkaPublisher:
                     where=self._partition.stream,
                     hint="Mend the topics; nothing is lost, a restart goes on from the store",
                 )
-            self._waiting.append(_Offer(messages, position))
+            offer = _Offer(messages, position, sum(map(size_of, messages)))
+            self._waiting.append(offer)
+            self.n_bytes += offer.n_bytes
         self._owner.wake()
 
     def sent(self) -> int:
@@ -320,7 +306,7 @@ class KafkaPublisher:
         with self._lock:
             self._committed = self._sent = position
             while self._waiting and self._waiting[0].position <= position:
-                self._waiting.popleft()
+                self.n_bytes -= self._waiting.popleft().n_bytes
         self._in_doubt = -1
 
     def _drop_producer(self) -> None:
@@ -364,6 +350,10 @@ class Unpublished:
 
     def flush(self, timeout_s: float) -> None:
         """Nothing waits."""
+
+    def is_full(self) -> bool:
+        """Nothing waits."""
+        return False
 
     def close(self) -> None:
         """Nothing is held."""

@@ -16,8 +16,9 @@ from kafka.structs import OffsetAndMetadata, TopicPartition
 
 from detector.errors import SourceError
 from detector.kafka.deadline import within
+from detector.kafka.messages import Message
 from detector.kafka.ports import LostOwnershipError, Partition, Reading
-from detector.kafka.publisher import Message, end_producer
+from detector.kafka.publisher import end_producer
 from detector.kafka.records import Records
 from detector.kafka.settings import KafkaSettings
 from detector.kafka.source import KafkaSource

@@ -10,6 +10,7 @@ import numpy as np
 from detector.evaluation import BudgetResult, Evaluation
 from detector.quality.attackers import Attack
 from detector.quality.banks import POWERS, Calibration
+from detector.quality.masquerade import Hits
 from detector.quality.measures import Interval, interval
 from detector.quality.real import Finding
 
@@ -210,3 +211,12 @@ def _delays(found: Sequence[Attack]) -> str:
     if not delays:
         return _NONE
     return " / ".join(f"{value:.0f}" for value in np.quantile(delays, [0.5, 0.9]))
+
+
+def hits_table(by_seed: Sequence[Hits]) -> str:
+    """Share of strangers' days that are found."""
+    rows = [
+        ["score", between(interval([one.score for one in by_seed]))],
+        ["unfamiliar alone", between(interval([one.unfamiliar for one in by_seed]))],
+    ]
+    return table(["ranked by", "found (90 %)"], rows)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from detector.compiled import aside, part
+from detector.scoring.account import ACCOUNT
 from detector.scoring.model import JUMP, SCORED, TOO_LATE, Limits, Model, Rows
 from detector.state.layout import (
     CHUNK,
@@ -26,7 +27,7 @@ _DAY_NS = 86_400_000_000_000
 
 
 @aside
-def start_actor(tables: Tables, model: Model, user: int) -> int:
+def start_actor(tables: Tables, model: Model, limits: Limits, user: int) -> int:
     """Take a slot for a new actor and fill in what the staff directory says."""
     slot = add_actor(tables.actors, tables.counts, user)
     me = tables.actors.ints[slot]
@@ -38,7 +39,8 @@ def start_actor(tables: Tables, model: Model, user: int) -> int:
             me[ROLE] = model.staff_role[cell]
             me[HOME] = model.staff_home[cell]
             me[HOME_KEY] = model.staff_home_key[cell]
-            me[LEFT_DAY] = model.staff_left[cell]
+            if limits.watched[ACCOUNT]:
+                me[LEFT_DAY] = model.staff_left[cell]
     return slot
 
 
@@ -47,7 +49,7 @@ def slot_of(tables: Tables, model: Model, limits: Limits, user: int) -> int:
     """Return the actor's slot, a new one if there is room, or NOT_FOUND."""
     slot = find_actor(tables.actors, user)
     if slot == NOT_FOUND and tables.counts[N_ACTORS] < limits.max_actors:
-        slot = start_actor(tables, model, user)
+        slot = start_actor(tables, model, limits, user)
     return slot
 
 

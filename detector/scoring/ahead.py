@@ -13,6 +13,7 @@ from detector.state.layout import (
     CHUNK,
     CHUNK_CLASS,
     I64,
+    LINE,
     N_RING,
     OPEN_1H,
     OPEN_10M,
@@ -20,6 +21,7 @@ from detector.state.layout import (
     TAIL_END,
     Actors,
     Arena,
+    Days,
     Tables,
 )
 from detector.state.tables import NOT_FOUND, find_actor, home_cell
@@ -27,6 +29,7 @@ from detector.state.tail import head_of
 
 ROWS_AHEAD = 32  # their state fits into the second-level cache
 _LINE = 64  # bytes
+_PROBED = 128  # a customer who is new is looked for in several cells: most of them are here
 
 
 @part
@@ -49,14 +52,19 @@ def look_ahead(tables: Tables, rows: Rows, row: int) -> None:
     for other in range(row, stop):
         slot = find_actor(actors, rows.user[other])
         if slot != NOT_FOUND:
-            _ask_day(actors, slot, actors.ints[slot, RING_DAY])
-            _ask_tail(tables.arena, actors.ints[slot], rows.event[other], rows.customer[other])
+            _ask_day(actors, tables.days, slot)
+            _ask_tail(tables.arena, actors.ints[slot], rows.event[other])
+    for other in range(row, stop):
+        slot = find_actor(actors, rows.user[other])
+        if slot != NOT_FOUND:
+            _ask_row(tables.arena, actors.ints[slot], rows.event[other])
 
 
 @part
 def _ask_pairs(tables: Tables, rows: Rows, row: int) -> None:
     keys = tables.customers.key
     _ask_cell(keys, home_cell(rows.customer_pair[row], keys.size))
+    prefetch(keys, home_cell(rows.customer_pair[row], keys.size), _PROBED)
     keys = tables.branches.key
     _ask_cell(keys, home_cell(rows.branch_pair[row], keys.size))
     keys = tables.values.key
@@ -80,24 +88,33 @@ def _ask_actor(actors: Actors, slot: int) -> None:
 
 
 @part
-def _ask_day(actors: Actors, slot: int, day: int) -> None:
-    """Ask for the newest day of an actor, and its place in the 30-day window."""
-    size = actors.day.strides[1]
-    for byte in range((day & 1) * size, (day & 1) * size + size, _LINE):
-        prefetch(actors.day, slot, byte)
-    size = actors.surprise.strides[1]
-    for byte in range((day & 1) * size, (day & 1) * size + size, _LINE):
-        prefetch(actors.surprise, slot, byte)
+def _ask_day(actors: Actors, days: Days, slot: int) -> None:
+    """Ask for the newest day of an actor, its place in the 30-day window, usual hours."""
+    day = actors.ints[slot, RING_DAY]
+    line = actors.ints[slot, LINE + (day & 1)]
+    for byte in range(0, days.ints.strides[0], _LINE):
+        prefetch(days.ints, line, byte)
+    for byte in range(0, days.surprise.strides[0], _LINE):
+        prefetch(days.surprise, line, byte)
+    for byte in range(0, actors.hours.strides[0], _LINE):
+        prefetch(actors.hours, slot, byte)
     for which in range(3):
         place = which * N_RING + (day & (N_RING - 1))
         prefetch(actors.ring, slot, place * actors.ring.itemsize)
 
 
 @part
-def _ask_tail(arena: Arena, me: I64, event: int, customer: int) -> None:
+def _ask_tail(arena: Arena, me: I64, event: int) -> None:
     base = me[CHUNK]
     for column in (TAIL_END, OPEN_1H, OPEN_10M):
         _ask_cell(arena.time_ns, base + me[column])
-        prefetch(arena.flags, base + me[column], 0)
+        prefetch(arena.event_next, base + me[column], 0)
     prefetch(arena.event_head, base + head_of(event, me[CHUNK_CLASS]), 0)
-    prefetch(arena.event_head, base + head_of(customer, me[CHUNK_CLASS]), 0)
+
+
+@part
+def _ask_row(arena: Arena, me: I64, event: int) -> None:
+    """Ask for the row that will be compared with an event first."""
+    base = me[CHUNK]
+    newest = arena.event_head[base + head_of(event, me[CHUNK_CLASS])]
+    prefetch(arena.event, base + newest - 1, 0)

@@ -25,9 +25,11 @@ from detector.state.layout import (
     F32,
     F64,
     I64,
+    LINE,
     N_CLOSED,
     NO_DAY,
     BranchPairs,
+    Days,
 )
 from detector.state.tables import find_cell
 
@@ -111,7 +113,7 @@ def away_surprise(n_customers: int, baseline: F32, model: Model, group: int, bus
 
 @part
 def fold_visits(
-    pairs: BranchPairs, cell: int, me: I64, days: I64, decay: F64, flagged_weight: float
+    pairs: BranchPairs, cell: int, me: I64, days: Days, decay: F64, flagged_weight: float
 ) -> None:
     """Let the visits of days that have closed meanwhile into the pair's history.
 
@@ -122,7 +124,7 @@ def fold_visits(
     pairs.closed[cell] = me[N_CLOSED]
     for parity in range(2):
         day = pairs.day[cell, parity]
-        if day in (NO_DAY, days[parity, DAY]):
+        if day in (NO_DAY, days.ints[me[LINE + parity], DAY]):
             continue
         weight = weight_of_day(me, day, flagged_weight)
         if weight > 0.0:

@@ -12,6 +12,7 @@ from detector.scoring.model import Limits, Model, Out, Rows
 from detector.scoring.off_hours import active_share, quarter_share
 from detector.scoring.repeat_target import reach_rate
 from detector.scoring.slow_drip import day_factor, lagged_mean, sum_dispersion
+from detector.scoring.unfamiliar import UNFAMILIAR
 from detector.state import layout as s
 from detector.state.days import customers_30d, small_number, sum_30d
 from detector.state.layout import F64, I64, Tables
@@ -27,7 +28,7 @@ def describe(
     rows: Rows,
     row: int,
     slot: int,
-    parity: int,
+    line: int,
     model: Model,
     clock: ClockTables,
     limits: Limits,
@@ -35,9 +36,10 @@ def describe(
 ) -> None:
     """Fill ``out.facts[row]`` and ``out.figures[row]``; the names are in ``model.py``."""
     actors = tables.actors
-    me, day, facts = actors.ints[slot], actors.day[slot, parity], out.facts[row]
+    me, day, facts = actors.ints[slot], tables.days.ints[line], out.facts[row]
+    surprise, figures = tables.days.surprise[line], out.figures[row]
+    facts[:], figures[:] = 0, 0.0
     describe_day(tables, rows, row, slot, day, model, clock, limits, facts)
-    surprise, figures = actors.surprise[slot, parity], out.figures[row]
     figures[m.G_SCORE] = surprise[s.SCORE]
     fired = 0
     for detector in range(s.N_DETECTORS):
@@ -59,9 +61,10 @@ def describe(
         for i in range(min(day[s.BEST_LEVEL], s.N_LEVELS + 1) - 2, s.N_LEVELS):
             peers += model.reach[group, i]
         figures[m.G_PEER_REACH] = peers
-    for field in range(s.N_FIELDS):
-        facts[m.F_NEW_VALUES + field] = day[s.TODAY_NEW + field]
-    figures[m.G_OTHERS] = surprise[s.RAW + 3]
+    if limits.watched[UNFAMILIAR]:
+        for field in range(s.N_FIELDS):
+            facts[m.F_NEW_VALUES + field] = day[s.TODAY_NEW + field]
+    figures[m.G_OTHERS] = surprise[s.RAW + UNFAMILIAR]
     facts[m.F_RULE], facts[m.F_RULE_FACT] = day[s.ACCOUNT_RULE], day[s.ACCOUNT_FACT]
 
 
@@ -131,7 +134,7 @@ def describe_hours(
     quarter = max(day[s.BEST_BIN], 0)
     facts[m.F_BIN], facts[m.F_REST] = quarter, day[s.KIND]
     facts[m.F_OUT_EVENTS], facts[m.F_OUT_CUSTOMERS] = day[s.OUT_EVENTS], day[s.OUT_CUSTOMERS]
-    hours = actors.hours[slot]
+    hours = actors.hours[slot] if day[s.KIND] == 0 else tables.rest.share[me[s.REST_LINE]]
     figures[m.G_HOUR_SHARE] = quarter_share(hours, baseline, model, group, day[s.KIND], quarter)
     figures[m.G_ACTIVE_SHARE] = 1.0
     if day[s.KIND] == 1:

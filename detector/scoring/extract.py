@@ -33,11 +33,13 @@ from detector.state.days import (
     count_row,
     day_of_row,
     note_reason,
+    note_secret,
+    open_day,
     pass_time,
     raise_peaks,
-    start_day,
     was_seen_before,
 )
+from detector.state.late import insert_late, window_ending_at
 from detector.state.layout import (
     COUNTS_1H,
     COUNTS_10M,
@@ -49,6 +51,7 @@ from detector.state.layout import (
     FIRST_DAY,
     HOME,
     I64,
+    LINE,
     N_CUSTOMER_PAIRS,
     NEAR_CAP,
     NEW,
@@ -67,9 +70,7 @@ from detector.state.tail import (
     HOUR_NS,
     TEN_MINUTES_NS,
     append_in_order,
-    insert_late,
     make_room,
-    window_ending_at,
 )
 from detector.workhours import ClockTables, day_kind, local_time, rest_days_until
 
@@ -96,7 +97,7 @@ def extract(
         grown, how new its customer is, the customer's cell (NO_CELL if there is none), and
         by how much the day's customers without a business reason have changed.
     """
-    actors = tables.actors
+    actors, days = tables.actors, tables.days
     me = actors.ints[slot]
     t_ns = rows.time_ns[row]
     in_order = t_ns >= me[NEWEST_NS]
@@ -114,16 +115,16 @@ def extract(
         me[FIRST_DAY] = day
         me[REST_BASE] = rest_days_until(clock, place, day - 1)
     advance_ring(me, actors.ring[slot], day)
-    if actors.day[slot, parity, DAY] != day:
+    if days.ints[me[LINE + parity], DAY] != day:
         kind = 1 if day_kind(clock, place, day) == 1 else 0
-        start_day(actors.day[slot], actors.surprise[slot], day, kind)
+        open_day(days, tables.counts, me, day, kind)
+    newness, cell = note_customer(tables, rows, row, slot, day, limits)
     window = out.window
-    count_windows(tables, rows, row, me, in_order, limits, window, out.scratch)
-    today = actors.day[slot, parity]
+    count_windows(tables, rows, row, me, cell, in_order, limits, window)
+    today = days.ints[me[LINE + parity]]
     is_volume = rows.flags[row] & IS_VOLUME != 0
     grown = count_row(today, me, actors.ring[slot], t_ns, rows.records[row], is_volume)
     grown |= raise_peaks(today, window, 0, 0) | raise_peaks(today, window, 1, 4)
-    newness, cell = note_customer(tables, rows, row, slot, day, limits)
     explained = is_explained(tables, rows, row, me, model, today)
     change = explain_customer(tables, cell, day, newness, explained)
     settled = day - me[FIRST_DAY] >= SETTLED_DAYS
@@ -143,25 +144,25 @@ def count_windows(
     rows: Rows,
     row: int,
     me: I64,
+    cell: int,
     in_order: bool,
     limits: Limits,
     window: I64,
-    scratch: I64,
 ) -> None:
     """Enter a row into its actor's tail; ``window`` receives its 10 min and 1 h counts."""
-    arena = tables.arena
+    arena, pairs = tables.arena, tables.customers
     make_room(arena, tables.counts, me, limits.keep_ns, limits.max_tail_rows)
-    t_ns, event, customer = rows.time_ns[row], rows.event[row], rows.customer[row]
+    t_ns, event = rows.time_ns[row], rows.event[row]
     records, volume = rows.records[row], rows.flags[row] & IS_VOLUME != 0
     if in_order:
-        append_in_order(arena, me, t_ns, event, customer, records, volume)
+        append_in_order(arena, pairs, me, t_ns, event, cell, records, volume)
         for i in range(4):
             window[i] = me[COUNTS_10M + i]
             window[4 + i] = me[COUNTS_1H + i]
     else:
-        position = insert_late(arena, me, t_ns, event, customer, records, volume)
-        window_ending_at(arena, me, position, TEN_MINUTES_NS, window[:4], scratch)
-        window_ending_at(arena, me, position, HOUR_NS, window[4:], scratch)
+        position = insert_late(arena, pairs, me, t_ns, event, cell, records, volume)
+        window_ending_at(arena, pairs, me, position, TEN_MINUTES_NS, window[:4])
+        window_ending_at(arena, pairs, me, position, HOUR_NS, window[4:])
 
 
 @part
@@ -202,10 +203,7 @@ def is_first_secret(tables: Tables, cell: int, day: int) -> bool:
     """Tell whether a customer's secret record is the day's first; a list always is."""
     if cell == NO_CELL:
         return True
-    if tables.customers.secret_day[cell] == day:
-        return False
-    tables.customers.secret_day[cell] = day
-    return True
+    return note_secret(tables.customers, cell, day)
 
 
 @part

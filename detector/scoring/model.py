@@ -109,12 +109,11 @@ class Out(NamedTuple):
     """What the loop writes: one line per row, and the days that closed."""
 
     window: I64  # (8,) counts of the row's own 10 min and 1 h windows
-    scratch: I64  # (largest tail,)
     score: F64
     code: U8
     mark: U8
-    facts: I64  # (n, N_FACTS), only where raised
-    figures: F64  # (n, N_FIGURES), only where raised
+    facts: I64  # (n, N_FACTS), written only where raised; user and day also for samples
+    figures: F64  # (n, N_FIGURES), written only where raised
     n_closed: I64  # (1,)
     closed_actor: I64  # (m, 4): user, slot, group, closed days before
     closed_day: I64

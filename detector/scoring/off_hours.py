@@ -28,6 +28,8 @@ from detector.state.layout import (
     OUT_EVENTS,
     OUT_LOW,
     RAW,
+    REST_LINE,
+    REST_TOP,
     U16,
     WEIGHTS,
 )
@@ -52,13 +54,24 @@ def set_bin(day: I64, low: int, quarter: int) -> None:
     day[low + quarter // _HALF] |= 1 << (quarter % _HALF)
 
 
+@part
+def take_rest_line(me: I64, counts: I64) -> None:
+    """Give an actor a line for the hours of rest days: the first that teaches needs one."""
+    if me[REST_LINE] == 0:
+        me[REST_LINE] = counts[REST_TOP]
+        counts[REST_TOP] += 1
+
+
 @kernel
 def quarter_share(
     hours: U16, baseline: F32, model: Model, group: int, kind: int, quarter: int
 ) -> float:
-    """Return the share of usual activity in quarters no busier than this one, in (0, 1]."""
+    """Return the share of usual activity in quarters no busier than this one, in (0, 1].
+
+    ``hours`` (96,) are those of days of this kind.
+    """
     days = np.float64(baseline[WEIGHTS + kind])
-    return _share_no_busier(hours[kind], model.hours[group, kind], days, quarter)
+    return _share_no_busier(hours, model.hours[group, kind], days, quarter)
 
 
 @aside
@@ -100,7 +113,7 @@ def score_hours(
     Args:
         day: integers of the open day.
         surprise: scores of the open day; RAW + 1 is updated.
-        hours: (2, 96) what is learned of the actor's hours.
+        hours: (96,) what is learned of the actor's hours on such days.
         baseline: what is usual for the actor.
         model: priors.
         group: peer group.
@@ -142,5 +155,5 @@ def learn_hours(day: I64, hours: U16, baseline: F32, weight: float) -> None:
         before = has_bin(day, BINS_LOW, (quarter + N_BINS - 1) % N_BINS)
         after = has_bin(day, BINS_LOW, (quarter + 1) % N_BINS)
         seen = 0.5 * has_bin(day, BINS_LOW, quarter) + 0.25 * before + 0.25 * after
-        old = hours[kind, quarter] / _FULL
-        hours[kind, quarter] = int((old + rate * (seen - old)) * _FULL + 0.5)
+        old = hours[quarter] / _FULL
+        hours[quarter] = int((old + rate * (seen - old)) * _FULL + 0.5)

@@ -26,7 +26,7 @@ from detector.scoring import model as m
 from detector.scoring.account import RULES
 from detector.scoring.counts import STATS
 from detector.scoring.model import Out, Rows
-from detector.state.layout import CHUNK_ROWS, DRIP_STATS, FIELDS, N_DAY, N_SURPRISE
+from detector.state.layout import DRIP_STATS, FIELDS, N_DAY, N_SURPRISE
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,12 +74,11 @@ def empty_out(n_rows: int, *, keep_ledger: bool, keep_rows: bool = False) -> Out
     n_kept = n_rows if keep_rows else 0
     return Out(
         window=np.zeros(8, dtype=np.int64),
-        scratch=np.empty(CHUNK_ROWS[-1], dtype=np.int64),
         score=np.full(n_rows, np.nan, dtype=np.float64),
         code=np.zeros(n_rows, dtype=np.uint8),
         mark=np.zeros(n_rows, dtype=np.uint8),
-        facts=np.zeros((n_rows, m.N_FACTS), dtype=np.int64),
-        figures=np.zeros((n_rows, m.N_FIGURES), dtype=np.float64),
+        facts=np.empty((n_rows, m.N_FACTS), dtype=np.int64),
+        figures=np.empty((n_rows, m.N_FIGURES), dtype=np.float64),
         n_closed=np.zeros(1, dtype=np.int64),
         closed_actor=np.empty((n_closed, 4), dtype=np.int64),
         closed_day=np.empty((n_closed, N_DAY), dtype=np.int64),

@@ -44,20 +44,23 @@ from detector.state.layout import (
     APPROVALS_TOP,
     ARENA_TOP,
     CALIBRATED,
-    CHUNK_ROWS,
     COUNTS,
     DAY,
+    DAYS_TOP,
     DUPLICATES,
     EVENTS,
     F64,
     FIRED,
     FIRST_DAY,
     FOREIGN,
+    FREE_DAY,
     HOME,
     I64,
     JUMPS,
     KIND,
     LATE,
+    LINE,
+    MAX_TAIL,
     N_ACTORS,
     N_BRANCHES,
     N_CHANNELS,
@@ -70,6 +73,8 @@ from detector.state.layout import (
     RAW,
     RECORDS_1D,
     REST_BASE,
+    REST_LINE,
+    REST_TOP,
     ROLE,
     SAID_EVENTS,
     SAID_RECORDS,
@@ -86,7 +91,6 @@ from detector.state.tail import is_duplicate
 from detector.workhours import ClockTables, local_time, rest_days_until
 
 CROSS_BRANCH = 2  # position in ``DETECTORS``
-_LARGEST_CHUNK = CHUNK_ROWS[-1]
 _FIRST_SAMPLES = 10
 
 
@@ -97,10 +101,12 @@ def has_room(tables: Tables) -> bool:
     return bool(
         counts[N_ACTORS] < actors.user.size
         and counts[N_ACTORS] * 10 < actors.table.size * 7
+        and (counts[FREE_DAY] > 0 or counts[DAYS_TOP] < tables.days.ints.shape[0])
+        and counts[REST_TOP] + 2 <= tables.rest.share.shape[0]
         and counts[N_PAIRS] * 5 < tables.customers.key.size * 4
         and counts[N_BRANCHES] * 5 < tables.branches.key.size * 4
         and (counts[N_VALUE_PAIRS] + N_FIELDS) * 5 < tables.values.key.size * 4
-        and counts[ARENA_TOP] + 2 * _LARGEST_CHUNK <= tables.arena.time_ns.size
+        and counts[ARENA_TOP] + 2 * MAX_TAIL <= tables.arena.time_ns.size
         and counts[APPROVALS_TOP] < tables.approvals.customer.size
     )
 
@@ -214,7 +220,8 @@ def score(
     """Raise the day's scores by what this row adds; tell whether any has risen."""
     actors = tables.actors
     me, baseline = actors.ints[slot], actors.baseline[slot]
-    day, surprise = actors.day[slot, parity], actors.surprise[slot, parity]
+    line = me[LINE + parity]
+    day, surprise = tables.days.ints[line], tables.days.surprise[line]
     group = group_of(me, model)
     before = 0.0
     for channel in range(N_CHANNELS):
@@ -225,8 +232,9 @@ def score(
     new_today = 1 if newness != KNOWN_TODAY else 0
     if watched[OFF_HOURS]:
         active = active_today(me, day, model, clock, group)
+        hours = actors.hours[slot] if day[KIND] == 0 else tables.rest.share[me[REST_LINE]]
         score_hours(
-            day, surprise, actors.hours[slot], baseline, model, group, quarter, active, new_today,
+            day, surprise, hours, baseline, model, group, quarter, active, new_today,
             limits.out_share,
         )  # fmt: skip
     foreign = day[COUNTS + FOREIGN]
@@ -300,11 +308,12 @@ def decide(
     out: Out,
 ) -> None:
     """Mark the row if it opens or grows an episode, or is a sample of one."""
-    day, surprise = tables.actors.day[slot, parity], tables.actors.surprise[slot, parity]
+    line = tables.actors.ints[slot, LINE + parity]
+    day, surprise = tables.days.ints[line], tables.days.surprise[line]
     out.score[row] = surprise[SCORE]
     if out.kept_actor.shape[0] > 0:
         group = group_of(tables.actors.ints[slot], model)
-        keep_row(tables, row, slot, parity, group, changed, out)
+        keep_row(tables, row, slot, line, group, changed, out)
     if surprise[SCORE] < limits.emit_score - 1.0:
         return
     if changed or day[SAMPLED] < _FIRST_SAMPLES:
@@ -319,4 +328,4 @@ def decide(
         day[SAID_RECORDS], day[SAID_EVENTS] = day[COUNTS + RECORDS_1D], day[EVENTS]
         day[FIRED] |= fired
         out.mark[row] |= RAISED
-        describe(tables, rows, row, slot, parity, model, clock, limits, out)
+        describe(tables, rows, row, slot, line, model, clock, limits, out)

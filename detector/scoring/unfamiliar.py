@@ -6,6 +6,10 @@ values at the rate at which the actor has had new ones (Pitman & Yor), and adapt
 the day, so that one new device counts once. Each field gives the likelihood ratio of "a
 tenth of these rows is somebody else" against "all are this actor"; their sum runs through
 the day, never below zero (Page's test).
+
+A day that, taken whole, looks more like the bank than like the actor does not teach: whoever
+comes back tomorrow must not find the profile bent. After two working weeks of such days the work
+itself has changed, and days teach again.
 """
 
 from __future__ import annotations
@@ -18,21 +22,28 @@ from detector.compiled import aside, part
 from detector.scoring.model import Limits, Model, Rows
 from detector.state.days import weight_of_day
 from detector.state.layout import (
+    BALANCE,
     DAY,
     F32,
     F64,
     I64,
+    LINE,
     N_CLOSED,
     N_FIELDS,
+    N_RING,
     N_VALUES,
     NO_DAY,
     OTHERS,
     PROFILE_N,
     PROFILE_NEW,
     RAW,
+    RING_DAY,
     TODAY_N,
     TODAY_NEW,
+    UNLIKE,
+    UNLIKE_RUN,
     VALUE_LIMIT,
+    Days,
     Tables,
     ValuePairs,
 )
@@ -42,7 +53,9 @@ UNFAMILIAR = 3  # position in ``DETECTORS``
 _STRENGTH, _DISCOUNT = 1.0, 0.5  # of the Pitman-Yor process
 _FOREIGN_SHARE = 0.1
 _LN10 = math.log(10.0)
-_MAX_LOG_RATIO = 30.0
+_MAX_TIMES = 1e13  # six of them are far from the end of float64
+_LEAST_TIMES, _MOST_TIMES = math.exp(-3.0), math.exp(6.0)  # what a value can weigh on the whole day
+_NEW_NORMAL_DAYS = 10  # days in a row unlike the actor, after which they teach
 
 
 @part
@@ -64,15 +77,18 @@ def own_chance(n_value: float, n: float, n_new: float, bank: float) -> float:
 
 
 @part
-def log_gain(bank: float, own: float) -> float:
-    """Return ln of the likelihood ratio "a tenth is somebody else" : "all is the actor"."""
-    ratio = min(math.log(bank / own), _MAX_LOG_RATIO)
-    return math.log(1.0 - _FOREIGN_SHARE + _FOREIGN_SHARE * math.exp(ratio))
+def likelihood_ratio(times: float) -> float:
+    """Return the likelihood ratio "a tenth is somebody else" : "all is the actor", >= 0.9.
+
+    Args:
+        times: the value's chance in the bank : under the actor's own profile.
+    """
+    return 1.0 - _FOREIGN_SHARE + _FOREIGN_SHARE * min(times, _MAX_TIMES)
 
 
 @part
 def fold_value(
-    pairs: ValuePairs, cell: int, me: I64, days: I64, decay: F64, flagged_weight: float
+    pairs: ValuePairs, cell: int, me: I64, days: Days, decay: F64, flagged_weight: float
 ) -> None:
     """Let the uses of days that have closed meanwhile into the value's history."""
     if me[N_CLOSED] != pairs.closed[cell]:
@@ -81,16 +97,17 @@ def fold_value(
 
 @aside
 def _fold_closed(
-    pairs: ValuePairs, cell: int, me: I64, days: I64, decay: F64, flagged_weight: float
+    pairs: ValuePairs, cell: int, me: I64, days: Days, decay: F64, flagged_weight: float
 ) -> None:
     age = min(me[N_CLOSED] - pairs.closed[cell], decay.size - 1)
     count = np.float64(pairs.uses[cell]) * decay[age]
     pairs.closed[cell] = me[N_CLOSED]
     for parity in range(2):
         day = pairs.day[cell, parity]
-        if day in (NO_DAY, days[parity, DAY]):
+        if day in (NO_DAY, days.ints[me[LINE + parity], DAY]):
             continue
-        count += weight_of_day(me, day, flagged_weight) * pairs.today[cell, parity]
+        if not is_unlike(me, day):
+            count += weight_of_day(me, day, flagged_weight) * pairs.today[cell, parity]
         pairs.day[cell, parity] = NO_DAY
         pairs.today[cell, parity] = 0
     pairs.uses[cell] = count
@@ -111,7 +128,7 @@ def score_values(
     if not limits.watched[UNFAMILIAR]:
         return
     pairs, me, baseline = tables.values, tables.actors.ints[slot], tables.actors.baseline[slot]
-    parity, gain = day[DAY] & 1, 0.0
+    parity, ratio, balance = day[DAY] & 1, 1.0, 1.0
     for field in range(N_FIELDS):
         key = rows.value_pair[row, field]
         if key == 0:
@@ -123,20 +140,47 @@ def score_values(
                 continue
             add_value(pairs, tables.counts, cell, key, slot, me[N_CLOSED])
             me[N_VALUES] += 1
-        fold_value(pairs, cell, me, tables.actors.day[slot], model.decay, limits.flagged_weight)
+        fold_value(pairs, cell, me, tables.days, model.decay, limits.flagged_weight)
         if pairs.day[cell, parity] != day[DAY]:
             pairs.day[cell, parity], pairs.today[cell, parity] = day[DAY], 0
         n_value = np.float64(pairs.uses[cell]) + pairs.today[cell, parity]
         n = np.float64(baseline[PROFILE_N + field]) + day[TODAY_N + field]
         n_new = np.float64(baseline[PROFILE_NEW + field]) + day[TODAY_NEW + field]
         bank = rows.value_share[row, field]
-        gain += log_gain(bank, own_chance(n_value, n, n_new, bank))
+        times = bank / own_chance(n_value, n, n_new, bank)
+        ratio *= likelihood_ratio(times)
+        balance *= min(max(times, _LEAST_TIMES), _MOST_TIMES)
         pairs.today[cell, parity] += 1
         day[TODAY_N + field] += 1
         if n_value == 0.0:
             day[TODAY_NEW + field] += 1
-    surprise[OTHERS] = max(surprise[OTHERS] + gain, 0.0)
+    surprise[OTHERS] = max(surprise[OTHERS] + math.log(ratio), 0.0)
+    surprise[BALANCE] += math.log(balance)
     surprise[RAW + UNFAMILIAR] = max(surprise[RAW + UNFAMILIAR], surprise[OTHERS] / _LN10)
+
+
+@part
+def is_unlike(me: I64, day: int) -> bool:
+    """Tell whether a closed day looked so unlike the actor that its values do not teach."""
+    back = me[RING_DAY] - day
+    return bool(0 <= back < N_RING and (me[UNLIKE] >> back) & 1 == 1)
+
+
+@part
+def mark_unlike(me: I64, day: int, balance: float) -> bool:
+    """Judge a day that closes, and remember it; return whether its values do not teach.
+
+    Args:
+        me: integers of the actor.
+        day: local day.
+        balance: ``BALANCE`` of the day.
+    """
+    me[UNLIKE_RUN] = me[UNLIKE_RUN] + 1 if balance > 0.0 else 0
+    back = me[RING_DAY] - day
+    if not 0 < me[UNLIKE_RUN] <= _NEW_NORMAL_DAYS or not 0 <= back < N_RING:
+        return False
+    me[UNLIKE] |= 1 << back
+    return True
 
 
 @part

@@ -92,7 +92,7 @@ def count_visit(
         add_branch(pairs, tables.counts, cell, rows.branch_pair[row], branch, slot, me[N_CLOSED])
         me[N_BRANCH_PAIRS] += 1
         pairs.row[cell] = max(rows.branch[row], 0)
-    fold_visits(pairs, cell, me, tables.actors.day[slot], model.decay, limits.flagged_weight)
+    fold_visits(pairs, cell, me, tables.days, model.decay, limits.flagged_weight)
     if me[HOME_KEY] == 0 or me[HOME_GUESSED] == 1:
         guess_home(me, branch, max(rows.branch[row], 0), np.float64(pairs.visits[cell]))
     is_foreign = me[HOME_KEY] not in (0, branch)

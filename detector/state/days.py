@@ -1,5 +1,7 @@
 """Local days of an actor: at most two are open, one per parity of the day number.
 
+Days lie apart from actors: most of the time only one is open.
+
 A day closes when the actor's own clock is past its end by more than the lateness allowed.
 """
 
@@ -13,15 +15,16 @@ from detector.state.layout import (
     CLOSED_UNTIL,
     COUNTS,
     DAY,
+    DAYS_TOP,
     EVENTS,
-    F64,
     FIRST_NS,
     FLAGGED,
+    FREE_DAY,
     I32,
     I64,
     KIND,
     LAST_NS,
-    N_DAY,
+    LINE,
     N_RING,
     NO_DAY,
     RECORDS_1D,
@@ -31,10 +34,15 @@ from detector.state.layout import (
     RING_EVENTS,
     RING_RECORDS,
     SAID_SCORE,
+    SECRET_DAYS,
+    SECRET_SHIFT,
     SMALL_BITS,
     SMALL_PER_COLUMN,
+    TAIL_NUMBER,
+    UNLIKE,
     VOLUME_1D,
     CustomerPairs,
+    Days,
 )
 
 WINDOW_DAYS = 30
@@ -60,17 +68,40 @@ def day_of_row(me: I64, day: int) -> int:
     return int(min(max(day, me[CLOSED_UNTIL] + 1), me[CLOSED_UNTIL] + 2))
 
 
+@part
+def open_day(days: Days, counts: I64, me: I64, day: int, kind: int) -> None:
+    """Give an actor a line for a day; the caller of the loop has checked that there is room."""
+    at = LINE + (day & 1)
+    if me[at] == 0:
+        me[at] = counts[FREE_DAY]
+        if me[at] == 0:
+            me[at] = counts[DAYS_TOP]
+            counts[DAYS_TOP] += 1
+        else:
+            counts[FREE_DAY] = days.ints[me[at], EVENTS]
+    start_day(days, me[at], day, kind)
+
+
 @aside
-def start_day(days: I64, surprises: F64, day: int, kind: int) -> None:
-    """Clear the line of a day's parity for a new day."""
-    parity = day & 1
-    for column in range(N_DAY):
-        days[parity, column] = 0
-    days[parity, DAY] = day
-    days[parity, KIND] = kind
-    days[parity, BEST_BIN] = -1
-    surprises[parity, :] = 0.0
-    surprises[parity, SAID_SCORE] = -1.0
+def start_day(days: Days, line: int, day: int, kind: int) -> None:
+    """Clear a line for a new day."""
+    for column in range(days.ints.shape[1]):
+        days.ints[line, column] = 0
+    days.ints[line, DAY] = day
+    days.ints[line, KIND] = kind
+    days.ints[line, BEST_BIN] = -1
+    days.surprise[line, :] = 0.0
+    days.surprise[line, SAID_SCORE] = -1.0
+
+
+@part
+def close_day(days: Days, counts: I64, me: I64, parity: int) -> None:
+    """Give the line of a day back."""
+    line = me[LINE + parity]
+    days.ints[line, DAY] = NO_DAY
+    days.ints[line, EVENTS] = counts[FREE_DAY]
+    counts[FREE_DAY] = line
+    me[LINE + parity] = 0
 
 
 @part
@@ -103,7 +134,7 @@ def _move_ring(me: I64, ring: I32, day: int) -> None:
         ring[RING_EVENTS, cell] = 0
         ring[RING_RECORDS, cell] = 0
         ring[RING_CUSTOMERS, cell] = 0
-    for bits in (FLAGGED, REFUSED):
+    for bits in (FLAGGED, REFUSED, UNLIKE):
         me[bits] = (me[bits] << steps) & _ALL_DAYS if steps < N_RING else 0
     me[RING_DAY] = day
 
@@ -160,12 +191,31 @@ def count_customer(pairs: CustomerPairs, cell: int, me: I64, ring: I32, day: int
     served = np.int64(pairs.served[cell])
     pairs.seen[cell] = ((seen << apart) | 1) & _ALL_DAYS if apart < N_RING else 1
     pairs.served[cell] = (served << apart) & _ALL_DAYS if apart < N_RING else 0
+    _age_secrets(pairs, cell, apart)
     if last != NO_DAY and me[RING_DAY] - last < N_RING:
         ring[RING_CUSTOMERS, last & (N_RING - 1)] -= 1
     if me[RING_DAY] - day < N_RING:
         ring[RING_CUSTOMERS, day & (N_RING - 1)] += 1
     pairs.last_day[cell] = day
     return NEVER_SEEN if apart > WINDOW_DAYS else NEW_TODAY
+
+
+@part
+def _age_secrets(pairs: CustomerPairs, cell: int, apart: int) -> None:
+    """Let days with a secret lie so many days further back; two days can be open."""
+    tail = np.int64(pairs.tail[cell])
+    if tail >> SECRET_SHIFT != 0:
+        secret = (tail >> SECRET_SHIFT << min(apart, SECRET_SHIFT)) & SECRET_DAYS
+        pairs.tail[cell] = (tail & TAIL_NUMBER) | (secret << SECRET_SHIFT)
+
+
+@part
+def note_secret(pairs: CustomerPairs, cell: int, day: int) -> bool:
+    """Note that a secret of a customer was seen on an open day; tell whether it is the first."""
+    tail, back = np.int64(pairs.tail[cell]), int(pairs.last_day[cell]) - day
+    bit = (np.int64(1) << min(back, SECRET_SHIFT) & SECRET_DAYS) << SECRET_SHIFT
+    pairs.tail[cell] = tail | bit
+    return bool(tail & bit == 0)
 
 
 @part

@@ -1,131 +1,78 @@
-"""Give the state more room; take it apart for a snapshot, and put it together again.
+"""Give the state more room, and take it apart for a snapshot.
 
-Copies; never changes what is remembered. Kernels index without a bound check, so nothing
-that comes from a snapshot reaches one unseen.
+Copies; never changes what is remembered.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from detector.errors import SnapshotError
-from detector.state.approvals import lists_are_whole, with_room
+from detector.state.approvals import with_room
 from detector.state.layout import (
-    ACCOUNT_RULE,
     ARENA_TOP,
-    BEST_BIN,
-    BEST_BRANCH,
-    BEST_DRIP,
-    BEST_SPAN,
-    BEST_STAT,
-    CHUNK,
     CHUNK_CLASS,
     CHUNK_ROWS,
-    CLOSED_UNTIL,
-    DAY,
-    DAYS_AWAY,
-    HOME,
+    DAYS_TOP,
+    FREE_DAY,
     I64,
-    KIND,
-    LAGGED_DAYS,
-    LOUDEST,
+    MAX_TAIL,
     N_ACTORS,
-    N_APPROVALS,
-    N_BINS,
     N_BRANCHES,
-    N_CHANNELS,
-    N_CLOSED,
     N_CUSTOMER_PAIRS,
-    N_DETECTORS,
-    N_DRIP,
-    N_DRIP_DAYS,
     N_FIELDS,
-    N_LEVELS,
     N_PAIRS,
-    N_RECENT,
-    N_STATS,
     N_VALUE_PAIRS,
-    OPEN_1H,
-    OPEN_10M,
-    PROFILE_N,
-    REACHED,
+    REST_TOP,
     RING_DAY,
-    ROLE,
-    SMALL_BITS,
-    SMALL_PER_COLUMN,
-    TAIL_END,
-    TAIL_START,
-    VERDICT,
-    WEIGHTS,
     Actors,
-    Approvals,
     Arena,
     BranchPairs,
     CustomerPairs,
+    Days,
+    RestHours,
     Tables,
     ValuePairs,
+    Widths,
     empty_actors,
-    empty_approvals,
     empty_arena,
     empty_branches,
     empty_customers,
+    empty_days,
+    empty_rest,
     empty_values,
 )
 from detector.state.tables import fill_actor_table, move_cells, place_keys
+from detector.state.tail import move_customers, pack_chunks
 
 _GROWTH = 1.3  # little slack: state is counted per active user
 _SMALL_GROWTH, _SMALL_BYTES = 2.0, 2**26  # below it slack is cheap, and moving is not
-_REMEDY = "The state is of another version: start with an empty store"
-_UNCHANGED = "Start with an empty store, or restore an unchanged copy"
 _Pairs = CustomerPairs | BranchPairs | ValuePairs
-_MAKERS: dict[type, Callable[[int], _Pairs | Arena | Approvals]] = {
-    Arena: empty_arena,
-    CustomerPairs: empty_customers,
-    BranchPairs: empty_branches,
-    ValuePairs: empty_values,
-    Approvals: empty_approvals,
-}
 _ROWS = np.array(CHUNK_ROWS, dtype=np.int64)
-_N_RULES = 4  # none, and those of scoring.account
-_MANY, _DAYS = 2**31, 2**15  # pairs keep counts in 32 bits, days in 16
-# column, how many from it on, lowest, end: what kernels index with, or shift by
-_INT_BOUNDS = (
-    (ROLE, 1, -1, _MANY), (HOME, 1, -1, _MANY), (N_CLOSED, 1, 0, _MANY), (RING_DAY, 1, 0, _DAYS),
-    (CLOSED_UNTIL, 1, -1, _DAYS), (N_DRIP_DAYS, 1, 0, N_RECENT + 1),
-    (CHUNK_CLASS, 1, 0, len(CHUNK_ROWS)), (CHUNK, 1, 0, 2**62), (TAIL_START, 4, 0, _MANY),
-    (N_APPROVALS, 1, 0, _MANY), (VERDICT, 1, -1, _MANY),
-)  # fmt: skip
-_DAY_BOUNDS = (
-    (DAY, 1, -1, _DAYS), (KIND, 1, 0, 2), (BEST_BIN, 1, -1, N_BINS), (BEST_BRANCH, 1, 0, 2**63),
-    (BEST_DRIP, 1, 0, N_DRIP), (BEST_SPAN, 1, 0, N_RECENT + 2),
-    (ACCOUNT_RULE, 1, 0, _N_RULES),
-)  # fmt: skip
-_SMALL_BOUNDS = ((BEST_STAT, N_CHANNELS, N_STATS), (LOUDEST, N_DETECTORS, N_CHANNELS))
-_WEIGHT_BOUNDS = (  # kernels divide by their sums
-    (WEIGHTS, 2, 0, 2**62), (DAYS_AWAY, 2, 0, 2**62), (PROFILE_N, 2 * N_FIELDS, 0, 2**62),
-    (LAGGED_DAYS, 1, 0, 2**62), (REACHED, N_LEVELS + 1, 0, 2**62),
-)  # fmt: skip
 _KEPT_DAYS = 33  # a pair not seen for so long is outside every window of its two open days
 
 
 def make_room(tables: Tables) -> Tables:
     """Enlarge whichever table is close to full; the others stay the same objects."""
     counts = tables.counts
-    actors, arena, customers, branches, values, approvals = tables[:6]
+    actors, days, rest, arena, customers, branches, values, approvals = tables[:8]
     n_actors = int(counts[N_ACTORS])
     if n_actors >= actors.user.size or n_actors * 10 >= actors.table.size * 7:
-        actors = _grow_actors(actors, n_actors)
-    if counts[ARENA_TOP] + 2 * CHUNK_ROWS[-1] > arena.time_ns.size:
-        arena = _grow_arena(arena)
+        actors = _grow_actors(actors, days, n_actors)
+    if counts[FREE_DAY] == 0 and counts[DAYS_TOP] == days.ints.shape[0]:
+        days = _grow_days(days)
+    if counts[REST_TOP] + 2 > rest.share.shape[0]:
+        rest = _grow_rest(rest)
+    if counts[ARENA_TOP] + 2 * MAX_TAIL > arena.time_ns.size:
+        arena = _grow_arena(arena, actors, counts)
     if counts[N_PAIRS] * 5 >= customers.key.size * 4:
         oldest_day = actors.ints[:, RING_DAY] - _KEPT_DAYS
         bigger = empty_customers(_more(customers.key.size, _words(customers).nbytes))
         kept = customers.last_day >= oldest_day[customers.slot]
-        counts[N_PAIRS] = _move(customers, bigger, kept)
+        counts[N_PAIRS], target = _move(customers, bigger, kept)
+        move_customers(arena, int(counts[ARENA_TOP]), target)
         used = bigger.slot[bigger.key != 0]
         actors.ints[:, N_CUSTOMER_PAIRS] = np.bincount(used, minlength=actors.user.size)
         customers = bigger
@@ -138,11 +85,11 @@ def make_room(tables: Tables) -> Tables:
         _move(values, wider)
         values = wider
     approvals = with_room(approvals, counts)
-    return Tables(actors, arena, customers, branches, values, approvals, counts)
+    return Tables(actors, days, rest, arena, customers, branches, values, approvals, counts)
 
 
-def _move(old: _Pairs, new: _Pairs, kept: NDArray[np.bool_] | None = None) -> int:
-    """Copy pairs into a new table of their kind; return how many.
+def _move(old: _Pairs, new: _Pairs, kept: NDArray[np.bool_] | None = None) -> tuple[int, I64]:
+    """Copy pairs into a new table of their kind; return how many, and where each is now.
 
     A customer last seen before its actor's 30-day window can no longer change any count of
     that actor, so forgetting the pair is not visible.
@@ -151,7 +98,7 @@ def _move(old: _Pairs, new: _Pairs, kept: NDArray[np.bool_] | None = None) -> in
     target = np.empty(old.key.size, dtype=np.int64)
     n_kept = place_keys(old.key, wanted, new.key, target)
     move_cells(_words(old), _words(new), target)
-    return n_kept
+    return n_kept, target
 
 
 def _words(pairs: _Pairs) -> NDArray[np.uint32]:
@@ -165,9 +112,16 @@ def _more(n_rows: int, n_bytes: int) -> int:
     return int(n_rows * (_GROWTH if n_bytes > _SMALL_BYTES else _SMALL_GROWTH))
 
 
-def _grow_actors(old: Actors, n_actors: int) -> Actors:
+def widths_of(actors: Actors, days: Days) -> Widths:
+    """Return how many columns a state keeps."""
+    return Widths(
+        actors.ints.shape[1], actors.baseline.shape[1], days.ints.shape[1], actors.recent.shape[1]
+    )
+
+
+def _grow_actors(old: Actors, days: Days, n_actors: int) -> Actors:
     n_slots = _more(old.user.size, sum(column.nbytes for column in old))
-    new = empty_actors(n_slots, 3 * n_slots, old.recent.shape[1])
+    new = empty_actors(n_slots, 3 * n_slots, widths_of(old, days))
     for name in Actors._fields:
         if name != "table":
             getattr(new, name)[: old.user.size] = getattr(old, name)
@@ -175,13 +129,26 @@ def _grow_actors(old: Actors, n_actors: int) -> Actors:
     return new
 
 
-def _grow_arena(old: Arena) -> Arena:
-    n_rows = old.time_ns.size
-    new = empty_arena(_more(n_rows, sum(column.nbytes for column in old)) + 2 * CHUNK_ROWS[-1])
-    for name in Arena._fields:
-        if name != "free":
-            getattr(new, name)[:n_rows] = getattr(old, name)
-    new.free[:] = old.free
+def _grow_days(old: Days) -> Days:
+    n_lines, n_columns = old.ints.shape
+    new = empty_days(_more(n_lines, old.ints.nbytes), n_columns)
+    new.ints[:n_lines], new.surprise[:n_lines] = old.ints, old.surprise
+    return new
+
+
+def _grow_rest(old: RestHours) -> RestHours:
+    new = empty_rest(_more(len(old.share), old.share.nbytes))
+    new.share[: len(old.share)] = old.share
+    return new
+
+
+def _grow_arena(old: Arena, actors: Actors, counts: I64) -> Arena:
+    """Move all chunks side by side, leaving out the free ones, with room behind them."""
+    n_actors = int(counts[N_ACTORS])
+    n_rows = int(_ROWS[actors.ints[:n_actors, CHUNK_CLASS]].sum())
+    n_bytes = sum(column.nbytes for column in old)
+    new = empty_arena(max(_more(n_rows, n_bytes) + 2 * MAX_TAIL, 4 * MAX_TAIL))
+    counts[ARENA_TOP] = pack_chunks(old, new, actors.ints, n_actors)
     return new
 
 
@@ -192,206 +159,6 @@ def named_arrays(tables: Tables) -> dict[str, NDArray[np.generic]]:
         columns = getattr(tables, part)
         named |= {f"{part}.{column}": getattr(columns, column) for column in columns._fields}
     return named
-
-
-def tables_from(arrays: Mapping[str, NDArray[np.generic]], blank: Tables) -> Tables:
-    """Put the tables together again from ``named_arrays``; ``blank`` is an empty state.
-
-    Raises:
-        SnapshotError: an array is missing, of another kind, or a kernel could not use it.
-    """
-    counts = _column(arrays, "counts", blank.counts)
-    _check(counts.shape == blank.counts.shape and (counts >= 0).all(), "counts")
-    parts: list[Any] = []
-    for name in Tables._fields[:-1]:
-        ours = getattr(blank, name)
-        columns = [
-            _column(arrays, f"{name}.{column}", getattr(ours, column)) for column in ours._fields
-        ]
-        found = type(ours)(*columns)
-        _check_lengths(name, found, ours)
-        parts.append(_laid_out(found))
-    parts.append(counts)
-    tables = Tables(*parts)
-    _check_actors(tables.actors, int(counts[N_ACTORS]))
-    _check_pairs(tables, "customers", int(counts[N_PAIRS]))
-    _check_pairs(tables, "branches", int(counts[N_BRANCHES]))
-    _check_pairs(tables, "values", int(counts[N_VALUE_PAIRS]))
-    _check(lists_are_whole(tables), "approvals.following", "has a list that leads astray")
-    _check_arena(tables)
-    return tables
-
-
-def _laid_out(part: Any) -> Any:
-    """Give a table the layout in memory that kernels are compiled for."""
-    maker = _MAKERS.get(type(part))
-    if maker is None:
-        return part
-    table = maker(len(part[0]))
-    for name in part._fields:
-        getattr(table, name)[:] = getattr(part, name)
-    return table
-
-
-def _column(
-    arrays: Mapping[str, NDArray[np.generic]], name: str, ours: NDArray[np.generic]
-) -> NDArray[Any]:
-    """Take one array; its dtype and all but its first dimension must be ours."""
-    found = arrays.get(name)
-    if found is None or found.dtype != ours.dtype or found.ndim != ours.ndim:
-        raise SnapshotError("is missing or foreign", where=name, hint=_REMEDY)
-    if found.shape[1:] != ours.shape[1:]:
-        raise SnapshotError("is missing or foreign", where=name, hint=_REMEDY)
-    _check(found.dtype.kind != "f" or np.isfinite(found).all(), name)
-    return np.require(found, requirements=["C", "ALIGNED", "WRITEABLE"])
-
-
-def _check(holds: bool | np.bool_, where: str, what: str = "holds what cannot be") -> None:
-    if not holds:
-        raise SnapshotError(what, where=where, hint=_UNCHANGED)
-
-
-def _check_within(found: NDArray[Any], low: int, end: int, where: str) -> None:
-    if found.size:
-        _check(low <= found.min().item() and found.max().item() < end, where)
-
-
-def _check_lengths(name: str, found: Any, ours: Any) -> None:
-    """Refuse columns shorter than their neighbours, and tables smaller than new ones."""
-    n_rows = len(found[1])  # the first column of actors is their hash table
-    for column, array in zip(found._fields, found, strict=True):
-        where, n_ours = f"{name}.{column}", len(getattr(ours, column))
-        if column == "table":
-            _check(2 * len(array) >= 3 * n_rows, where, "is too small")
-        elif column == "free":
-            _check(len(array) == n_ours, where, "has another length")
-        else:
-            _check(len(array) == n_rows, where, "is not as long as its neighbours")
-            _check(n_rows >= n_ours, where, "is too small")
-
-
-def _check_actors(actors: Actors, n_actors: int) -> None:
-    """Refuse slots a kernel cannot use, and a hash table that is not that of the users."""
-    _check(n_actors <= actors.user.size, "counts")
-    _check_within(actors.user, 0, 2**63, "actors.user")
-    table = np.full_like(actors.table, -1)
-    fill_actor_table(actors._replace(table=table), n_actors)
-    _check(np.array_equal(table, actors.table), "actors.table")
-    for name, blank in zip(
-        Actors._fields[1:], empty_actors(1, 1, actors.recent.shape[1])[1:], strict=True
-    ):
-        unused = getattr(actors, name)[n_actors:]
-        _check((unused == blank).all(), f"actors.{name}", "is in use beyond the last actor")
-    every = (("ints", _INT_BOUNDS), ("day", _DAY_BOUNDS), ("baseline", _WEIGHT_BOUNDS))
-    for name, bounds in every:
-        array = getattr(actors, name)[:n_actors]
-        for first, width, low, end in bounds:
-            _check_within(array[..., first : first + width], low, end, f"actors.{name}")
-    _check_small_numbers(actors.day[:n_actors])
-
-
-def _check_small_numbers(days: I64) -> None:
-    """Refuse names of counts and channels that do not exist."""
-    for first, n, end in _SMALL_BOUNDS:
-        for i in range(n):
-            shift = SMALL_BITS * (i % SMALL_PER_COLUMN)
-            packed = days[..., first + i // SMALL_PER_COLUMN]
-            _check_within(packed, 0, 2 ** (SMALL_BITS * SMALL_PER_COLUMN), "actors.day")
-            _check_within((packed >> shift) % 2**SMALL_BITS, 0, end + 1, "actors.day")
-
-
-def _check_pairs(tables: Tables, name: str, n_pairs: int) -> None:
-    """Refuse a pair table in which a search would not end, or whose actors are not there.
-
-    One row may have been added since there was room for one more.
-    """
-    pairs, ints = getattr(tables, name), tables.actors.ints
-    _check(n_pairs == np.count_nonzero(pairs.key), f"{name}.key", "is not as full as counted")
-    _check((n_pairs - 1) * 5 < pairs.key.size * 4, f"{name}.key", "is too full")
-    _check_within(pairs.key, 0, 2**63, f"{name}.key")
-    _check_within(pairs.slot, 0, max(int(tables.counts[N_ACTORS]), 1), f"{name}.slot")
-    if "visits" in pairs._fields:
-        _check_within(pairs.visits, 0, 2**62, f"{name}.visits")
-        _check_within(pairs.row, 0, _MANY, f"{name}.row")
-    if "closed" in pairs._fields:
-        _check_within(pairs.closed, 0, _MANY, f"{name}.closed")
-        _check((pairs.closed <= ints[:, N_CLOSED][pairs.slot]).all(), f"{name}.closed")
-
-
-def _check_arena(tables: Tables) -> None:
-    """Refuse chunks that do not lie side by side, and tails and chains that leave theirs."""
-    arena, top = tables.arena, int(tables.counts[ARENA_TOP])
-    ints = tables.actors.ints[: tables.counts[N_ACTORS]]
-    _check(top <= arena.time_ns.size, "counts")
-    base, rows, end = ints[:, CHUNK], _ROWS[ints[:, CHUNK_CLASS]], ints[:, TAIL_END]
-    for column in (OPEN_1H, OPEN_10M):
-        _check((ints[:, TAIL_START] <= ints[:, column]).all(), "actors.ints")
-        _check((ints[:, column] <= end).all(), "actors.ints")
-    _check((end <= rows).all(), "actors.ints")
-    free_base, free_rows = _free_chunks(arena, top)
-    every_base, every_row = np.append(base, free_base), np.append(rows, free_rows)
-    order = np.argsort(every_base)
-    ends = np.cumsum(every_row[order])
-    _check(top == (ends[-1] if ends.size else 0), "counts")
-    _check(np.array_equal(every_base[order], ends - every_row[order]), "actors.ints")
-    _check_within(arena.event, 0, 2**63, "arena.event")
-    _check_within(arena.customer, 0, 2**63, "arena.customer")
-    everyone = np.ones(arena.event.size, dtype=np.bool_)
-    _check_chains(arena.event_head, arena.event_next, everyone, base, rows, end)
-    _check_chains(arena.customer_head, arena.customer_next, arena.customer != 0, base, rows, end)
-
-
-def _free_chunks(arena: Arena, top: int) -> tuple[I64, I64]:
-    """Return first row and size of all free chunks.
-
-    Raises:
-        SnapshotError: a list of them leaves the arena, or does not end.
-    """
-    bases: list[int] = []
-    rows: list[int] = []
-    left = top
-    for n_rows, first in zip(CHUNK_ROWS, arena.free.tolist(), strict=True):
-        base = first
-        while base >= 0:
-            left -= n_rows
-            _check(left >= 0 and base < top, "arena.free")
-            bases.append(base)
-            rows.append(n_rows)
-            base = int(arena.time_ns[base])
-    return np.array(bases, dtype=np.int64), np.array(rows, dtype=np.int64)
-
-
-def _check_chains(
-    head: NDArray[np.int16], following: NDArray[np.int16], member: NDArray[np.bool_], *chunks: I64
-) -> None:
-    """Refuse chains that leave their tail, do not go back, or lead to a row without a link.
-
-    Args:
-        head: newest row of each bucket, from 1 on; 0 = none.
-        following: the row before each row.
-        member: whether a row is part of a chain at all.
-        chunks: first row, size and end of the tail of each actor's chunk.
-    """
-    base, rows, end = chunks
-    _, cell = _rows_of(base, rows)
-    _check_links(head[cell], np.repeat(end, rows), np.repeat(base, rows), member)
-    position, cell = _rows_of(base, end)
-    linked = member[cell]
-    links, start = following[cell[linked]], np.repeat(base, end)[linked]
-    _check_links(links, position[linked], start, member)
-
-
-def _check_links(links: NDArray[np.int16], most: I64, base: I64, member: NDArray[np.bool_]) -> None:
-    _check((links >= 0).all() and (links <= most).all(), "arena", "has a chain that leads astray")
-    leads = links > 0
-    led_to = base[leads] + links[leads] - 1
-    _check(member[led_to].all(), "arena", "has a chain that leads astray")
-
-
-def _rows_of(base: I64, n: I64) -> tuple[I64, I64]:
-    """Return the first ``n`` rows of each chunk, counted in the chunk and in the arena."""
-    position = np.arange(n.sum()) - np.repeat(np.cumsum(n) - n, n)
-    return position, np.repeat(base, n) + position
 
 
 def n_bytes(tables: Tables) -> int:

@@ -16,7 +16,7 @@ from detector.compiled import kernel
 from detector.errors import SnapshotError
 from detector.state.layout import I64, U8
 
-VERSION = 7
+VERSION = 9
 PAGE_BYTES = 65_536
 _MAGIC = b"AADSNAP\x01"
 _DTYPES = frozenset({"<i8", "<i4", "<i2", "|u1", "<u2", "<u4", "<f8", "<f4"})

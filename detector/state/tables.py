@@ -87,6 +87,7 @@ def add_customer(pairs: CustomerPairs, counts: I64, cell: int, key: int, slot: i
     pairs.last_day[cell] = NO_DAY
     pairs.seen[cell] = 0
     pairs.served[cell] = 0
+    pairs.tail[cell] = 0
     counts[N_PAIRS] += 1
 
 
@@ -99,6 +100,7 @@ def add_branch(
     pairs.branch[cell] = branch
     pairs.slot[cell] = slot
     pairs.closed[cell] = closed
+    pairs.day[cell, 0], pairs.day[cell, 1] = NO_DAY, NO_DAY
     counts[N_BRANCHES] += 1
 
 
@@ -108,6 +110,7 @@ def add_value(pairs: ValuePairs, counts: I64, cell: int, key: int, slot: int, cl
     pairs.key[cell] = key
     pairs.slot[cell] = slot
     pairs.closed[cell] = closed
+    pairs.day[cell, 0], pairs.day[cell, 1] = NO_DAY, NO_DAY
     counts[N_VALUE_PAIRS] += 1
 
 

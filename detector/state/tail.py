@@ -1,8 +1,9 @@
 """Each actor's recent rows, sorted by event time, and their exact 10 min and 1 h counts.
 
 Windows are event-time intervals (t - w, t]. A row in order moves two pointers; a late row
-takes the slow exact path through its actor's own tail. A customer is counted at its last
-row in the tail: earlier ones are flagged SUPERSEDED.
+takes the slow exact path (``late.py``). A customer is counted at its last row in the tail:
+earlier ones are flagged SUPERSEDED. The pair of actor and customer holds the number of that
+row; numbers go on when a tail loses its oldest rows, so that moving a tail touches no pair.
 """
 
 from __future__ import annotations
@@ -20,13 +21,17 @@ from detector.state.layout import (
     HAS_VOLUME,
     I64,
     NEWEST_NS,
+    NEXT,
     OPEN_1H,
     OPEN_10M,
     SUPERSEDED,
     TAIL_END,
     TAIL_LIMIT,
+    TAIL_NUMBER,
+    TAIL_SHIFT,
     TAIL_START,
     Arena,
+    CustomerPairs,
 )
 from detector.state.tables import home_cell
 
@@ -63,31 +68,28 @@ def give_chunk(arena: Arena, base: int, size_class: int) -> None:
 
 
 @part
-def _copy_row(arena: Arena, source: int, target: int) -> None:
-    arena.time_ns[target] = arena.time_ns[source]
-    arena.event[target] = arena.event[source]
-    arena.customer[target] = arena.customer[source]
-    arena.records[target] = arena.records[source]
-    arena.flags[target] = arena.flags[source]
+def copy_row(arena: Arena, source: int, into: Arena, target: int) -> None:
+    """Copy a row, its link and flags with it."""
+    into.time_ns[target] = arena.time_ns[source]
+    into.event[target] = arena.event[source]
+    into.customer[target] = arena.customer[source]
+    into.records[target] = arena.records[source]
+    into.event_next[target] = arena.event_next[source]
 
 
 @part
 def _cut_chains(arena: Arena, base: int, rows: int) -> None:
     for bucket in range(base, base + rows):
         arena.event_head[bucket] = 0
-        arena.customer_head[bucket] = 0
 
 
 @part
 def _chain(arena: Arena, base: int, rows: int, i: int) -> None:
-    """Put row ``i`` of a chunk before the others of its event's and customer's buckets."""
+    """Put row ``i`` of a chunk before the others of its event's bucket."""
     bucket = base + home_cell(arena.event[base + i], rows)
-    arena.event_next[base + i] = arena.event_head[bucket]
+    flags = arena.event_next[base + i] & ~NEXT
+    arena.event_next[base + i] = flags | arena.event_head[bucket]
     arena.event_head[bucket] = i + 1
-    if arena.customer[base + i] != 0:
-        bucket = base + home_cell(arena.customer[base + i], rows)
-        arena.customer_next[base + i] = arena.customer_head[bucket]
-        arena.customer_head[bucket] = i + 1
 
 
 @part
@@ -104,9 +106,10 @@ def _leave(arena: Arena, me: I64, row: int, first: int) -> None:
     """Take one row out of the counts that start at column ``first``."""
     me[first] -= 1
     me[first + 1] -= arena.records[row]
-    if arena.customer[row] != 0 and arena.flags[row] & SUPERSEDED == 0:
+    flags = arena.event_next[row]
+    if arena.customer[row] != 0 and flags & SUPERSEDED == 0:
         me[first + 2] -= 1
-    if arena.flags[row] & HAS_VOLUME:
+    if flags & HAS_VOLUME:
         me[first + 3] -= arena.records[row]
 
 
@@ -160,12 +163,13 @@ def _move_tail(arena: Arena, counts: I64, me: I64, keep_ns: int, max_rows: int) 
         me[CHUNK_CLASS] = size_class + 1
         target = take_chunk(arena, counts, size_class + 1)
     for i in range(live):
-        _copy_row(arena, base + start + i, target + i)
+        copy_row(arena, base + start + i, arena, target + i)
     if target != base:
         give_chunk(arena, base, size_class)
     me[CHUNK] = target
     me[TAIL_START] = 0
     me[TAIL_END] = live
+    me[TAIL_SHIFT] = (me[TAIL_SHIFT] + start) & TAIL_NUMBER
     me[OPEN_1H] -= start
     me[OPEN_10M] -= start
     _chain_all(arena, me)
@@ -179,39 +183,53 @@ def is_duplicate(arena: Arena, me: I64, event: int) -> bool:
     while i > me[TAIL_START]:
         if arena.event[base + i - 1] == event:
             return True
-        i = int(arena.event_next[base + i - 1])
+        i = int(arena.event_next[base + i - 1]) & NEXT
     return False
 
 
 @part
-def last_of_customer(arena: Arena, me: I64, customer: int) -> int:
+def last_of_customer(arena: Arena, pairs: CustomerPairs, me: I64, cell: int) -> int:
     """Return the last row of a customer in the tail, or -1."""
-    base = me[CHUNK]
-    i = int(arena.customer_head[base + head_of(customer, me[CHUNK_CLASS])])
-    while i > me[TAIL_START]:
-        if arena.customer[base + i - 1] == customer:
-            return i - 1
-        i = int(arena.customer_next[base + i - 1])
-    return -1
+    i = (np.int64(pairs.tail[cell]) - me[TAIL_SHIFT]) & TAIL_NUMBER
+    is_there = me[TAIL_START] <= i < me[TAIL_END]
+    return int(i) if is_there and arena.customer[me[CHUNK] + i] == cell + 1 else -1
+
+
+@part
+def note_last(pairs: CustomerPairs, me: I64, cell: int, i: int) -> None:
+    """Let a customer's last row in the tail be row ``i``."""
+    others = np.int64(pairs.tail[cell]) & ~TAIL_NUMBER
+    pairs.tail[cell] = others | ((i + me[TAIL_SHIFT]) & TAIL_NUMBER)
 
 
 @part
 def append_in_order(
-    arena: Arena, me: I64, t_ns: int, event: int, customer: int, records: int, volume: bool
+    arena: Arena,
+    pairs: CustomerPairs,
+    me: I64,
+    t_ns: int,
+    event: int,
+    cell: int,
+    records: int,
+    volume: bool,
 ) -> None:
-    """Add a row not older than any other; counts then describe the windows ending at it."""
+    """Add a row not older than any other; counts then describe the windows ending at it.
+
+    ``cell`` is the customer's in ``pairs``, or -1.
+    """
     _advance(arena, me, t_ns)
     base, end = me[CHUNK], me[TAIL_END]
     new_1h, new_10m = 1, 1
-    if customer == 0:
+    if cell < 0:
         new_1h, new_10m = 0, 0
     else:
-        last = last_of_customer(arena, me, customer)
+        last = last_of_customer(arena, pairs, me, cell)
         if last >= 0:
-            arena.flags[base + last] |= SUPERSEDED
+            arena.event_next[base + last] |= SUPERSEDED
             new_1h = 1 if last < me[OPEN_1H] else 0
             new_10m = 1 if last < me[OPEN_10M] else 0
-    _write_row(arena, base + end, t_ns, event, customer, records, volume)
+        note_last(pairs, me, cell, end)
+    write_row(arena, base + end, t_ns, event, cell, records, volume)
     _chain(arena, base, _ROWS[me[CHUNK_CLASS]], end)
     me[TAIL_END] = end + 1
     for first, new in ((COUNTS_10M, new_10m), (COUNTS_1H, new_1h)):
@@ -222,103 +240,39 @@ def append_in_order(
 
 
 @part
-def _write_row(
-    arena: Arena, row: int, t_ns: int, event: int, customer: int, records: int, volume: bool
+def write_row(
+    arena: Arena, row: int, t_ns: int, event: int, cell: int, records: int, volume: bool
 ) -> None:
+    """Write a row that is in no chain yet."""
     arena.time_ns[row] = t_ns
     arena.event[row] = event
-    arena.customer[row] = customer
+    arena.customer[row] = cell + 1
     arena.records[row] = records
-    arena.flags[row] = HAS_VOLUME if volume else 0
-
-
-@aside
-def insert_late(
-    arena: Arena, me: I64, t_ns: int, event: int, customer: int, records: int, volume: bool
-) -> int:
-    """Add a row older than the newest one; return its index in the tail."""
-    base = me[CHUNK]
-    position = me[TAIL_END]
-    while position > me[TAIL_START] and arena.time_ns[base + position - 1] > t_ns:
-        _copy_row(arena, base + position - 1, base + position)
-        position -= 1
-    me[TAIL_END] += 1
-    _write_row(arena, base + position, t_ns, event, customer, records, volume)
-    if customer != 0:
-        _mark_last(arena, base + me[TAIL_START], base + me[TAIL_END], customer)
-    _chain_all(arena, me)
-    _recount(arena, me)
-    return int(position)
-
-
-@part
-def _mark_last(arena: Arena, first: int, stop: int, customer: int) -> None:
-    """Flag every row of a customer but the last."""
-    seen = False
-    for row in range(stop - 1, first - 1, -1):
-        if arena.customer[row] == customer:
-            flags = arena.flags[row] & HAS_VOLUME
-            arena.flags[row] = flags | SUPERSEDED if seen else flags
-            seen = True
-
-
-@part
-def _recount(arena: Arena, me: I64) -> None:
-    """Compute both windows, which end at the newest row, from scratch."""
-    base = me[CHUNK]
-    for i in range(COUNTS_10M, COUNTS_1H + 4):
-        me[i] = 0
-    me[OPEN_10M], me[OPEN_1H] = me[TAIL_START], me[TAIL_START]
-    for row in range(base + me[TAIL_START], base + me[TAIL_END]):
-        for first in (COUNTS_10M, COUNTS_1H):
-            me[first] += 1
-            me[first + 1] += arena.records[row]
-            if arena.customer[row] != 0 and arena.flags[row] & SUPERSEDED == 0:
-                me[first + 2] += 1
-            if arena.flags[row] & HAS_VOLUME:
-                me[first + 3] += arena.records[row]
-    _advance(arena, me, me[NEWEST_NS])
+    arena.event_next[row] = HAS_VOLUME if volume else 0
 
 
 @kernel
-def sort_in_place(values: I64, n: int) -> None:
-    """Sort the first ``n`` values (Shell's method, Ciura's gaps): allocates nothing."""
-    for gap in (1750, 701, 301, 132, 57, 23, 10, 4, 1):
-        for i in range(gap, n):
-            value, j = values[i], i
-            while j >= gap and values[j - gap] > value:
-                values[j] = values[j - gap]
-                j -= gap
-            values[j] = value
+def pack_chunks(old: Arena, new: Arena, ints: I64, n_actors: int) -> int:
+    """Copy every actor's chunk into an empty arena, side by side; return how many rows.
 
-
-@aside
-def window_ending_at(
-    arena: Arena, me: I64, position: int, width_ns: int, out: I64, scratch: I64
-) -> None:
-    """Count events, records, customers, volume in the window that ends at one tail row.
-
-    Args:
-        arena: recent rows.
-        me: the actor's integers.
-        position: index of the row in its tail.
-        width_ns: window length.
-        out: (4,) receives the counts.
-        scratch: room for the customers of the largest tail.
+    Chunks that are free stay behind: small ones, when everybody has outgrown them.
     """
-    last = me[CHUNK] + position
-    t_ns = arena.time_ns[last]
-    row, n_rows = last, 0
-    out[:] = 0
-    while row >= me[CHUNK] + me[TAIL_START] and arena.time_ns[row] > t_ns - width_ns:
-        scratch[n_rows] = arena.customer[row]
-        n_rows += 1
-        out[0] += 1
-        out[1] += arena.records[row]
-        if arena.flags[row] & HAS_VOLUME:
-            out[3] += arena.records[row]
-        row -= 1
-    sort_in_place(scratch, n_rows)
-    for i in range(n_rows):
-        if scratch[i] != 0 and (i == 0 or scratch[i] != scratch[i - 1]):
-            out[2] += 1
+    top = 0
+    for slot in range(n_actors):
+        me = ints[slot]
+        base, rows = me[CHUNK], _ROWS[me[CHUNK_CLASS]]
+        for i in range(me[TAIL_START], me[TAIL_END]):
+            copy_row(old, base + i, new, top + i)
+        for i in range(rows):
+            new.event_head[top + i] = old.event_head[base + i]
+        me[CHUNK] = top
+        top += rows
+    return int(top)
+
+
+@kernel
+def move_customers(arena: Arena, top: int, target: I64) -> None:
+    """Let recent rows follow their customers to other cells; -1 = forgotten."""
+    for row in range(top):
+        if arena.customer[row] != 0:
+            arena.customer[row] = target[arena.customer[row] - 1] + 1

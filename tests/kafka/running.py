@@ -12,8 +12,9 @@ from typing import Any
 
 from kafka import KafkaConsumer, TopicPartition
 
-from detector.hosts.live import Timing, Wiring, Worker
+from detector.hosts.live import WAITING, Timing, Wiring, Worker
 from detector.hosts.live_decode import Decoding
+from detector.kafka.ports import Publishers
 from detector.kafka.publisher import KafkaPublishers, Topics
 from detector.kafka.settings import KafkaSettings
 from detector.kafka.source import KafkaSource
@@ -36,15 +37,23 @@ class Stream:
     store_url: str
     plan: Plan
     wrap: Callable[[Store], Any] = field(default=lambda store: store)
+    publish: Callable[[Publishers], Publishers] = field(default=lambda publishers: publishers)
+    timing: Timing = field(default_factory=lambda: Timing(save_every_s=0.5, rejoin_after_s=0.2))
+    waiting_bytes: int = 1_000_000
+    metrics: list[Metrics] = field(default_factory=list)
 
     @contextmanager
     def worker(self) -> Iterator[Worker]:
         """Open a worker; who turns it is the caller's business."""
         store = open_store(self.store_url)
-        topics = Topics(self.topic, self.alerts, self.letters)
-        publishers = KafkaPublishers(self.settings, topics)
+        topics = Topics(
+            self.topic, self.alerts, self.letters or None, waiting_bytes=self.waiting_bytes
+        )
+        publishers = self.publish(KafkaPublishers(self.settings, topics))
+        metrics = Metrics([self.topic], limits=[WAITING])
+        self.metrics.append(metrics)
         telemetry = Telemetry(
-            Metrics([self.topic]), ("kafka", "store"), address=None, logs=Logs(stream=io.StringIO())
+            metrics, ("kafka", "store"), address=None, logs=Logs(stream=io.StringIO())
         )
         wrapped = self.wrap(store)
         wiring = Wiring(
@@ -55,8 +64,7 @@ class Stream:
             telemetry=telemetry,
             owner="test",
         )
-        timing = Timing(save_every_s=0.5, rejoin_after_s=0.2)
-        worker = Worker(wiring, self.plan, Decoding(load_mapping(None), 1_000_000), timing)
+        worker = Worker(wiring, self.plan, Decoding(load_mapping(None), 1_000_000), self.timing)
         try:
             yield worker
         finally:
@@ -142,6 +150,12 @@ def wait_until_shown(stream: Stream, ends: dict[int, int], timeout_s: float = 60
 
 def assert_calm(stream: Stream, logs: dict[int, Log]) -> None:
     """Table, topic and dead letters are those of an undisturbed run, each once."""
+    expected = assert_calm_alerts(stream, logs)
+    assert dead(stream.settings, stream.letters) == sorted(expected.letters.items())
+
+
+def assert_calm_alerts(stream: Stream, logs: dict[int, Log]) -> Expected:
+    """Table and topic are those of an undisturbed run; return what that gives."""
     expected = Expected(stream.plan, logs, stream.topic)
     store = open_store(stream.store_url)
     try:
@@ -152,4 +166,4 @@ def assert_calm(stream: Stream, logs: dict[int, Log]) -> None:
     assert len(lines) > 20
     assert table == expected.alerts
     assert published(stream.settings, stream.alerts) == by_actor(lines)
-    assert dead(stream.settings, stream.letters) == sorted(expected.letters.items())
+    return expected

@@ -5,7 +5,7 @@ from __future__ import annotations
 import io
 import logging
 import random
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, NamedTuple
 
@@ -16,15 +16,12 @@ from detector.kafka.ports import DeadLetter, LostOwnershipError, Partition, Poll
 from detector.kafka.records import Records, lay_out
 from detector.plan import Plan
 from detector.sinks import Outbox
-from detector.store import Activation, Checkpoint, Claim, Store
+from detector.store import Store
 from detector.telemetry import Logs, Metrics, Telemetry
+from tests.kafka.tripping import Fuse, Killed, TrippingStore
 
 QUIET = Logs(stream=io.StringIO(), level=logging.CRITICAL)
 TELEMETRY = Telemetry(Metrics(), ("kafka", "store"), address=None, logs=QUIET)
-
-
-class Killed(BaseException):
-    """kill -9: nothing catches it."""
 
 
 class Record(NamedTuple):
@@ -94,6 +91,7 @@ class SimulatedSource:
         self._position: dict[Partition, int] = {}
         self._held: set[Partition] = set()
         self._stale_polls = 0
+        self._is_paused = False
         cluster.members.append(self)
         cluster.settle()
 
@@ -134,7 +132,7 @@ class SimulatedSource:
 
     def _records(self) -> dict[Partition, Records]:
         dice, found = self._cluster.dice, {}
-        wanted = list(self._position)
+        wanted = [] if self._is_paused else list(self._position)
         dice.shuffle(wanted)
         for partition in wanted:
             log, at = self._cluster.logs[partition], self._position[partition]
@@ -163,10 +161,13 @@ class SimulatedSource:
             self._position[partition] = offset
 
     def pause(self) -> None:
-        """Not used by the loop."""
+        """Deliver nothing."""
+        self._trip("pause")
+        self._is_paused = True
 
     def resume(self) -> None:
-        """Not used by the loop."""
+        """Deliver again."""
+        self._is_paused = False
 
     def commit(self, positions: Mapping[Partition, int]) -> bool:
         """Show positions."""
@@ -199,6 +200,10 @@ class SimulatedPublishers:
         publisher = SimulatedPublisher(self._cluster, partition, self._trip)
         self._open.append(publisher)
         return publisher
+
+    def is_full(self) -> bool:
+        """A slow topic lets few offers wait."""
+        return sum(len(one._waiting) for one in self._open) > 1
 
     def flush(self, timeout_s: float) -> None:
         """Send what waits, unless the topic is slow."""
@@ -251,70 +256,6 @@ class SimulatedPublisher:
     def close(self) -> None:
         """Drop what waits."""
         self._waiting.clear()
-
-
-class TrippingStore:
-    """A real store, between calls of which a worker may die; in a transaction too."""
-
-    def __init__(self, store: Store, trip: Callable[[str], None]) -> None:
-        self._store, self._trip = store, trip
-
-    def __getattr__(self, name: str) -> Any:
-        """Everything else as it is."""
-        return getattr(self._store, name)
-
-    def claim(self, stream: str, owner: str) -> Claim:
-        """Claim, then perhaps die."""
-        claim = self._store.claim(stream, owner)
-        self._trip("claimed")
-        return claim
-
-    def write_alerts(self, claim: Claim, alerts: Iterable[Alert]) -> None:
-        """Write, and die before or after."""
-        self._trip("write alerts")
-        self._store.write_alerts(claim, alerts)
-        self._trip("alerts written")
-
-    def activate(self, claim: Claim, activation: Activation) -> None:
-        """Note, then perhaps die."""
-        self._store.activate(claim, activation)
-        self._trip("activated")
-
-    def commit(
-        self,
-        claim: Claim,
-        checkpoint: Checkpoint,
-        alerts: Iterable[Alert],
-        pages: Iterable[tuple[str, int, bytes]],
-    ) -> None:
-        """Commit, and die before, in the middle or after."""
-        self._trip("commit")
-        self._store.commit(claim, checkpoint, alerts, self._pages(pages))
-        self._trip("committed")
-
-    def _pages(self, pages: Iterable[tuple[str, int, bytes]]) -> Iterator[tuple[str, int, bytes]]:
-        for number, page in enumerate(pages):
-            if number == 1:
-                self._trip("in a commit")
-            yield page
-
-
-class Fuse:
-    """Kills its worker at a chosen call."""
-
-    def __init__(self) -> None:
-        self.n_calls_left = -1
-        self.tripped_at = ""
-
-    def __call__(self, name: str) -> None:
-        """Count a call."""
-        if self.n_calls_left < 0:
-            return
-        if self.n_calls_left == 0:
-            self.n_calls_left = -1
-            self.tripped_at = name
-            raise Killed
-        self.n_calls_left -= 1
 
 
 @dataclass

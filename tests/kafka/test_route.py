@@ -15,6 +15,7 @@ from kafka import KafkaProducer
 from detector.hosts.live_pipeline import load_pipeline
 from detector.hosts.route import transfer_of
 from detector.kafka import transfer as transfer_module
+from detector.kafka.messages import letter_message
 from detector.kafka.settings import KafkaSettings
 from tests.conftest import Run
 from tests.kafka.access import read_topic, send
@@ -140,7 +141,7 @@ def test_dead_letters_are_sent_again_once(
     """As they were, of the reason asked for; a second replay sends what has come since."""
     from detector.kafka.dead_letter_file import DeadLetterFile
     from detector.kafka.ports import DeadLetter, Partition
-    from detector.kafka.publisher import Unpublished, letter_message
+    from detector.kafka.publisher import Unpublished
 
     monkeypatch.setenv("DETECTOR_KAFKA_BOOTSTRAP", settings.bootstrap)
     letters = [

@@ -33,7 +33,7 @@ DECODING = Decoding(load_mapping(None), 1_000_000)
 POINTS = {
     "poll", "seek", "commit offsets", "offsets committed", "open publisher", "offer",
     "transaction begun", "transaction committed", "claimed", "write alerts", "alerts written",
-    "activated", "commit", "in a commit", "committed",
+    "activated", "commit", "in a commit", "committed", "pause",
 }  # fmt: skip
 _numbers = itertools.count()
 

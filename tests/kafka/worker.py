@@ -24,7 +24,7 @@ from detector.hosts.live_run import opened, stop_requests
 from detector.kafka import publisher
 from detector.kafka.settings import kafka_settings
 from detector.kafka.source import KafkaSource
-from tests.kafka.simulated import TrippingStore
+from tests.kafka.tripping import TrippingStore
 
 
 class KillSwitch:

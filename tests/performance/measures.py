@@ -25,10 +25,12 @@ from detector.policy import load_policy
 from detector.state.layout import (
     APPROVALS_TOP,
     ARENA_TOP,
+    DAYS_TOP,
     N_ACTORS,
     N_BRANCHES,
     N_PAIRS,
     N_VALUE_PAIRS,
+    REST_TOP,
 )
 from detector.state.snapshot import ChangedPages
 from detector.store import Checkpoint, open_store
@@ -39,6 +41,8 @@ _LINE_BYTES = 1_000_000
 _SMALL_BATCHES = 200
 _USED = {
     "actors": N_ACTORS,
+    "days": DAYS_TOP,
+    "rest": REST_TOP,
     "arena": ARENA_TOP,
     "customers": N_PAIRS,
     "branches": N_BRANCHES,

@@ -70,6 +70,7 @@ def rows_of(found: Numbers, size: Size) -> list[Row]:
         rate(f"… step alone, {many:,} users at random", "many_three_s", None, crowd),
         number("… many users against few: slower", "times_slower", times, 4.0, least=False),
         number("… state per active user", "state_three_bytes", size_of, 3_072.0, least=False),
+        number("… the same with room to grow", "held_three_bytes", size_of, None, least=False),
         rate("10 detectors: replay, JSON lines to stored alerts", "replay_ten_s"),
         number("… against the usual loop", "times_usual_ten", times, None, least=True),
         rate("… step alone, the same file", "step_ten_s", 500_000),
