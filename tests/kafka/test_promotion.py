@@ -39,7 +39,7 @@ NewTopic = Callable[..., str]
 ORIGIN = Origin(made_by="ana", made_at="2026-03-20T10:00:00+00:00")
 VERSIONS = {
     "low": (0.3, ["teller", SERVICE_ROLE]),
-    "high": (1.5, [SERVICE_ROLE, "auditor", "teller"]),
+    "high": (2.5, [SERVICE_ROLE, "auditor", "teller"]),
 }
 
 
