@@ -15,6 +15,7 @@ from detector.dashboards.catalogue import DASHBOARDS
 from detector.dashboards.push import FOLDER_UID, marks_of
 from detector.store import open_store
 from detector.store.base import Checkpoint
+from detector.store.console import ConsoleStore
 from tests.conftest import ROOT, Run
 from tests.contracts.alerts import an_alert
 from tests.grafana_server import TOKEN, Held, grafana
@@ -57,6 +58,17 @@ def test_an_empty_server_gets_a_folder_and_every_dashboard(server: Held, detecto
         UIDS, FOLDER_UID
     )
     assert '"query": "https://console.bank"' in json.dumps(server.dashboards["detector-overview"])
+
+
+def test_alerts_are_marked_while_a_console_holds_the_store(
+    server: Held, detector: Run, store: str
+) -> None:
+    """It only reads: nobody has to stop the console for it."""
+    with closing(ConsoleStore(store)):
+        done = detector("dashboards", "push", "--store", store, "--severity", SEVERITY, *LONG)
+
+    assert done.code == 0, done.err
+    assert len(server.annotations) == 1
 
 
 def test_again_nothing_is_written(server: Held, detector: Run, store: str) -> None:

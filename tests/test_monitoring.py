@@ -11,8 +11,10 @@ from typing import Any, NamedTuple
 import pytest
 from prometheus_client.metrics import MetricWrapperBase
 
+from detector.console.metrics import Metrics as ConsoleMetrics
 from detector.telemetry import Address, BatchReport, Metrics, Telemetry
 from tests.conftest import ROOT
+from tests.console.conftest import GOLDEN, serving, write_alerts
 from tests.parts.prometheus import Prometheus, prometheus, run
 
 DOCKER = ROOT / "docker"
@@ -43,16 +45,30 @@ def declared() -> dict[str, tuple[tuple[str, ...], str]]:
 def on_the_wire() -> set[str]:
     """Every name that a query can ask for."""
     metrics = [value for value in vars(Metrics()).values() if isinstance(value, MetricWrapperBase)]
-    return {metric._name + end for metric in metrics for end in _SUFFIXES[metric._type]}
+    names = {metric._name + end for metric in metrics for end in _SUFFIXES[metric._type]}
+    return names | of_the_console()
+
+
+def of_the_console() -> set[str]:
+    """Every name on the console's own page."""
+    console = ConsoleMetrics((), Telemetry(Metrics(sinks=["soar"]), address=None))
+    families = console._registry.collect()
+    return {family.name + end for family in families for end in _SUFFIXES[family.type]}
 
 
 @pytest.fixture(scope="module")
 def judged(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Judged]:
     """Prometheus with our files, except for where it scrapes and how often."""
     folder = tmp_path_factory.mktemp("prometheus")
-    with Telemetry(
-        Metrics(sources=["core"], sinks=["siem"]), ["store"], address=Address("127.0.0.1", 0)
-    ) as telemetry:
+    store = f"sqlite:///{folder}/alerts.db"
+    write_alerts(store, GOLDEN)
+    with (
+        Telemetry(
+            Metrics(sources=["core"], sinks=["siem"]), ["store"], address=Address("127.0.0.1", 0)
+        ) as telemetry,
+        serving(store) as console,
+    ):
+        console.signed_in("analyst").get("/")
         assert telemetry.address is not None
         telemetry.batch(BatchReport("core", 10, 0.1, newest_event_ns=time.time_ns()))
         telemetry.metrics.limit_hits.labels("unscored").inc()
@@ -60,6 +76,7 @@ def judged(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Judged]:
         config = config.replace("15s", "200ms").replace(
             "consumer:9464", f"127.0.0.1:{telemetry.address.port}"
         )
+        config = config.replace("console:8080", console.base.removeprefix("http://"))
         config = re.sub(r"- (\w+\.yml)", rf"- {DOCKER}/prometheus/\1", config)
         (folder / "prometheus.yml").write_text(config)
         with prometheus(folder / "prometheus.yml", folder) as server:
@@ -108,7 +125,9 @@ def test_every_rule_runs_on_a_real_host_s_metrics(judged: Judged) -> None:
     up = judged.server.get("query", query="up")["result"]
 
     assert {rule["health"] for rule in judged.rules.values()} == {"ok"}
-    assert [sample["value"][1] for sample in up] == ["1"]
+    assert {sample["metric"]["job"]: sample["value"][1] for sample in up} == {
+        "detector": "1", "console": "1",
+    }  # fmt: skip
 
 
 def test_rules_ask_only_for_metrics_that_exist(judged: Judged) -> None:
@@ -131,6 +150,15 @@ def test_the_real_host_has_every_declared_series(judged: Judged) -> None:
     late = {"detector_consumer_lag_events"}  # from the first partition on
 
     assert on_the_wire() - late <= names
+
+
+def test_the_page_names_the_console_s_metrics() -> None:
+    """They are few: a sentence holds them."""
+    page = (DOCKER / "README.md").read_text("utf-8")
+    own = {name for name in of_the_console() if name.startswith("detector_console_")}
+    told = set(re.findall(r"`(detector_console_\w+)`", page))
+
+    assert {re.sub("_(bucket|sum|count)$", "", name) for name in own} == told
 
 
 def test_the_table_of_metrics_is_the_code_s() -> None:

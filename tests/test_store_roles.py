@@ -9,6 +9,7 @@ import psycopg
 import pytest
 from sqlalchemy import insert, update
 
+from detector.console import events_behind
 from detector.errors import StoreError
 from detector.store import Activation, Checkpoint, open_store
 from detector.store.alert_queries import alert_by_id
@@ -20,6 +21,7 @@ from detector.store.tables import audit_entry, comment, triage, verdict
 from tests.conftest import ROOT
 from tests.contracts.alerts import an_alert, lines
 from tests.parts.postgresql import Server
+from tests.streams import MONDAY, batch_of, event
 
 STREAM = "access/0"
 LAYOUT = {"a": ["|u1", [3]]}
@@ -146,6 +148,22 @@ def test_the_console_can_triage_and_read(with_roles: Callable[[str], str]) -> No
 
     assert found is not None
     assert [c["body"] for c in found.comments] == ["?"]
+
+
+def test_the_console_keeps_the_events_behind_alerts(with_roles: Callable[[str], str]) -> None:
+    """`detector serve --events` as the console's own role, which may make no table."""
+    batch = batch_of([event(n, "u1", MONDAY) for n in range(3)])
+    console = ConsoleStore(with_roles("detector_console"))
+    for _ in range(2):
+        with console.writing() as db:
+            events_behind.replace_all(db, [batch], {}, "UTC")
+    with console.reading() as db:
+        found = events_behind.by_ids(db, "u1", ["e0", "e2"])
+        are_stored = events_behind.are_stored(db)
+    console.close()
+
+    assert are_stored
+    assert [event["event_id"] for event in found] == ["e0", "e2"]
 
 
 @pytest.mark.parametrize("view", VIEWS)

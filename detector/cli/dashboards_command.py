@@ -106,14 +106,14 @@ def _marks(url: str, severities: tuple[str, ...], days: int, console_url: str) -
     from contextlib import closing
 
     from detector.dashboards.push import marks_of
-    from detector.store.console import ConsoleStore
+    from detector.store.console import open_reader
     from detector.store.queries import Filter, list_alerts
 
     since_ms = (time.time_ns() // 1_000_000) - days * 86_400_000
     which = Filter(severities=severities, since_ms=since_ms)
     rows: list[dict[str, object]] = []
     cursor = None
-    with closing(ConsoleStore(url)) as store, store.reading() as db:
+    with closing(open_reader(url)) as store, store.reading() as db:
         while len(rows) < _MAX_MARKS:
             page = list_alerts(db, which, "time", cursor, _PAGE)
             rows += page.rows

@@ -82,7 +82,7 @@ def run_demo(
 
 def serve_demo(folder: Path, port: int) -> None:
     """Open the console on a demo that has been run, with an account for every role."""
-    from detector.cli.serve_command import run_server, with_events
+    from detector.cli.serve_command import run_server, with_bank
     from detector.console.people import NewAccount, save
     from detector.console.roles import Role
     from detector.console.settings import ConsoleSettings
@@ -95,7 +95,8 @@ def serve_demo(folder: Path, port: int) -> None:
             name = f"Demo {role.value}"
             new = NewAccount(f"demo-{role.value}", name, role, password=password)
             save(db, new, console.clock_ms())
-    console = with_events(console, str(folder / "bank" / "events.jsonl"))
+    bank = folder / "bank"
+    console = with_bank(console, str(bank / "events.jsonl"), bank / "reference")
     logins = ", ".join(f"demo-{role.value}" for role in Role)
     click.echo(f"sign in as one of {logins}; password {password}", err=True)
     run_server(console, "127.0.0.1", port)

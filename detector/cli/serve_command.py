@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -28,7 +29,15 @@ _EVENTS_AT_ONCE = 500
 @click.option("--port", default=8080, show_default=True, type=click.IntRange(0, 65_535))
 @click.option("--policy", type=_FILE, help="Runbooks, titles and the budget (TOML).")
 @click.option("--events", help="Stored events to show behind the alerts; read once, at the start.")
-def serve(store: str, host: str, port: int, policy: Path | None, events: str | None) -> None:
+@click.option("--reference", type=_FILE, help="Folder of tables: leave, cover, approvals, groups.")
+def serve(
+    store: str,
+    host: str,
+    port: int,
+    policy: Path | None,
+    events: str | None,
+    reference: Path | None,
+) -> None:
     """Serve the console on a store of alerts. Settings: DETECTOR_CONSOLE_..."""
     from detector.console.settings import load_settings
     from detector.console.start import has_accounts, open_console
@@ -39,15 +48,18 @@ def serve(store: str, host: str, port: int, policy: Path | None, events: str | N
         console.store.close()
         hint = "Make one: detector account LOGIN --role admin --store ..."
         raise OptionError("nobody could sign in", where=console.store.where, hint=hint)
-    run_server(with_events(console, events), host, port)
+    run_server(with_bank(console, events, reference), host, port)
 
 
-def with_events(console: Console, events: str | None) -> Console:
-    """Store the events behind alerts anew, if there are any to store."""
+def with_bank(console: Console, events: str | None, reference: Path | None) -> Console:
+    """Read what the bank knows of its people, and store the events behind alerts anew."""
+    from detector.console.staff import staff_book
+    from detector.reference import load_reference
+
+    known = load_reference(reference)
+    console = replace(console, staff=staff_book(known))
     if events is None:
         return console
-    from dataclasses import replace
-
     from detector.console import events_behind
     from detector.hosts.events import decoded
     from detector.mapping import load_mapping
@@ -56,7 +68,8 @@ def with_events(console: Console, events: str | None) -> Console:
     batches = (chunk.batch for chunk in decoded(events, load_mapping(None), limit))
     with console.store.writing() as db:
         zone = console.policy.clock.default_time_zone
-        n_events = events_behind.replace_all(db, batches, {}, zone)
+        zones = {b.name: b.time_zone for b in known.branches if b.time_zone is not None}
+        n_events = events_behind.replace_all(db, batches, zones, zone)
     click.echo(f"{n_events:,} events behind the alerts stored", err=True)
     return replace(console, has_events=n_events > 0)
 
@@ -68,16 +81,20 @@ def run_server(console: Console, host: str, port: int) -> None:
     from detector.console.app import create_app
 
     click.echo(f"console on http://{host}:{port}/", err=True)
-    uvicorn.run(
-        create_app(console),
-        host=host,
-        port=port,
-        log_level="warning",
-        access_log=False,
-        proxy_headers=False,  # trusted proxies are our own setting
-        server_header=False,
-        timeout_graceful_shutdown=3,  # live pages stay open as long as they can
-    )
+    with console.telemetry as telemetry:  # takes in what uvicorn and the database's client log
+        telemetry.log.info("console begins", store=console.store.where, sinks=len(console.webhooks))
+        uvicorn.run(
+            create_app(console),
+            host=host,
+            port=port,
+            log_level="warning",
+            log_config=None,
+            access_log=False,
+            proxy_headers=False,  # trusted proxies are our own setting
+            server_header=False,
+            timeout_graceful_shutdown=3,  # live pages stay open as long as they can
+        )
+        telemetry.log.info("console ends")
 
 
 @click.command()

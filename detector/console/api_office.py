@@ -11,6 +11,7 @@ from sqlalchemy import select
 from detector.console import (
     alert_changes,
     journal,
+    mentions,
     overview_view,
     people,
     queue_query,
@@ -51,7 +52,8 @@ def employee(visit: Reader, ref: str) -> dict[str, Any]:
         if user_id is None:
             raise NoSuchAlertError("no such person")
         names = names_for(console, db, visit.person)
-        kept = ledger(db, user_id, viewing.newest_day(db, viewer) or date.min, viewer.branches)
+        today = viewing.newest_day(db, viewer) or date.min
+        kept = ledger(db, user_id, today, viewer.branches)
     console.noted(visit.person.login, "employee.look", ref.upper(), way=visit.way)
     return {
         "staff": names.staff(user_id),
@@ -59,20 +61,31 @@ def employee(visit: Reader, ref: str) -> dict[str, Any]:
         "risk": kept.risk,
         "parts": kept.parts,
         "alerts": kept.rows,
+        "duties": [asdict(duty) for duty in console.staff.of(user_id, today)],
     }
 
 
 @router.get("/overview")
 def overview(visit: Reader) -> dict[str, Any]:
     """Return the figures of the last 30 days."""
+    told = overview_view.overview(visit.console, visit.viewer)
     with visit.console.store.reading() as db:
-        told = overview_view.overview(db, visit.viewer)
         names = names_for(visit.console, db, visit.person)
     riskiest = [
         {**{k: v for k, v in row.items() if k != "user_id"}, "staff": names.staff(row["user_id"])}
         for row in told.riskiest
     ]
     return {**asdict(told), "riskiest": riskiest}
+
+
+@router.get("/mentions")
+def my_mentions(visit: Reader) -> Feed:
+    """Return the newest comments that name the token's owner; reading them here marks none."""
+    with visit.console.store.reading() as db:
+        names = names_for(visit.console, db, visit.person)
+        rows = mentions.listed(db, visit.viewer)
+    told = [{**row, "user_id": names.staff(row["user_id"])} for row in rows]
+    return Feed(rows=told, after=0)
 
 
 @router.get("/suppressions")

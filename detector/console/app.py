@@ -23,6 +23,7 @@ from detector.console import (
     oidc,
     pages_alert,
     pages_door,
+    pages_mentions,
     pages_office,
     pages_pack,
     pages_people,
@@ -37,7 +38,9 @@ from detector.console.release import VERSION
 from detector.console.rendering import page, words_for
 from detector.console.security import SecurityHeaders
 from detector.console.service import Console
+from detector.console.settings import ConsoleSettings
 from detector.console.triage_actions import ConflictError, RefusedError
+from detector.console.webhooks import delivering
 from detector.errors import DetectorError, OptionError, StoreError
 
 _FAILURES_PER_ADDRESS = 4  # times those of one login: many people sit behind one address
@@ -62,8 +65,10 @@ def create_app(console: Console) -> FastAPI:
     @asynccontextmanager
     async def lifespan(app: FastAPI) -> AsyncIterator[None]:
         app.state.closing = asyncio.Event()
-        yield
-        app.state.closing.set()
+        url = str(console.settings.public_url or "").rstrip("/")
+        with delivering(console.store, console.webhooks, url, console.telemetry):
+            yield
+            app.state.closing.set()
 
     app = FastAPI(
         title="audit-anomaly-detector",
@@ -81,9 +86,23 @@ def create_app(console: Console) -> FastAPI:
     app.state.logins = Attempts(settings.sign_in_failures, window_ms)
     app.state.addresses = Attempts(settings.sign_in_failures * _FAILURES_PER_ADDRESS, window_ms)
     app.state.calls = Attempts(settings.api_calls_per_minute, 60_000)
+    _add_routes(app, settings)
+    for kind in _ERRORS:
+        app.add_exception_handler(kind, _told)
+    app.add_exception_handler(NotSignedInError, _to_the_door)
+    app.add_exception_handler(HTTPException, _told_http)
+    metrics = Metrics(app.state.streams, console.telemetry)
+    app.state.metrics = metrics
+    app.add_api_route("/metrics", told_metrics, include_in_schema=False)
+    app.add_middleware(SecurityHeaders)
+    app.add_middleware(Counting, metrics=metrics)
+    return app
+
+
+def _add_routes(app: FastAPI, settings: ConsoleSettings) -> None:
     for part in (
-        pages_door, pages_queue, pages_alert, pages_pack, pages_people, pages_office, live, api,
-        api_office,
+        pages_door, pages_queue, pages_alert, pages_pack, pages_people, pages_mentions,
+        pages_office, live, api, api_office,
     ):  # fmt: skip
         app.include_router(part.router)
     if settings.oidc is not None:
@@ -95,16 +114,6 @@ def create_app(console: Console) -> FastAPI:
     app.add_api_route("/readyz", ready, methods=["GET"], include_in_schema=False)
     with resources.as_file(resources.files("detector.console") / "static") as folder:
         app.mount("/static", StaticFiles(directory=Path(folder)), name="static")
-    for kind in _ERRORS:
-        app.add_exception_handler(kind, _told)
-    app.add_exception_handler(NotSignedInError, _to_the_door)
-    app.add_exception_handler(HTTPException, _told_http)
-    metrics = Metrics(app.state.streams)
-    app.state.metrics = metrics
-    app.add_api_route("/metrics", told_metrics, include_in_schema=False)
-    app.add_middleware(SecurityHeaders)
-    app.add_middleware(Counting, metrics=metrics)
-    return app
 
 
 def alive() -> PlainTextResponse:
@@ -134,6 +143,8 @@ def _told(request: Request, error: Exception) -> Response:
     status, code = next(told for kind, told in _ERRORS.items() if isinstance(error, kind))
     if isinstance(error, RefusedError):
         code = error.code
+    if isinstance(error, StoreError):
+        request.app.state.metrics.log.error("store", why=str(error))
     answer = _problem(request, status, code)
     if isinstance(error, TooManyCallsError):
         answer.headers["Retry-After"] = str(error.wait_s)

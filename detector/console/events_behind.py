@@ -14,7 +14,6 @@ from sqlalchemy import (
     Column,
     Connection,
     Date,
-    Index,
     Integer,
     MetaData,
     Table,
@@ -22,7 +21,6 @@ from sqlalchemy import (
     delete,
     func,
     insert,
-    inspect,
     select,
 )
 
@@ -30,7 +28,7 @@ from detector.columns import EventBatch
 
 access_event = Table(
     "access_event",
-    MetaData(),
+    MetaData(),  # its own: what `--events` names is read anew at each start, and in no backup
     Column("number", BigInteger().with_variant(Integer, "sqlite"), primary_key=True),
     Column("event_id", Text, nullable=False),
     Column("user_id", Text, nullable=False),
@@ -46,8 +44,6 @@ access_event = Table(
     Column("data_class", Text),
     Column("ticket_id", Text),
     Column("outcome", Text),
-    Index("access_event_by_user", "user_id", "day"),
-    Index("access_event_by_role", "user_role", "day"),
 )
 _ROWS_AT_ONCE = 5_000
 _HEAT_DAYS = 14
@@ -72,7 +68,6 @@ def replace_all(
     db: Connection, batches: Iterable[EventBatch], zones: dict[str, str], default_zone: str
 ) -> int:
     """Store events anew; returns how many. ``zones`` maps branches to IANA zones."""
-    access_event.create(db, checkfirst=True)
     db.execute(delete(access_event))
     n_rows = 0
     for batch in batches:
@@ -128,8 +123,6 @@ def _customer_id(batch: EventBatch, row: int) -> str | None:
 
 def are_stored(db: Connection) -> bool:
     """Tell whether there are any."""
-    if not inspect(db).has_table(access_event.name):
-        return False
     return db.execute(select(access_event.c.number).limit(1)).first() is not None
 
 

@@ -1,4 +1,8 @@
-"""What an operator watches of the console: requests, time, sign-ins refused, open streams."""
+"""What an operator watches of the console: requests, time, refused sign-ins, open streams, sinks.
+
+Beside the counters it writes a line for what went wrong or took long: the route's pattern, never
+its address, so that no log holds an id.
+"""
 
 from __future__ import annotations
 
@@ -7,15 +11,25 @@ from collections.abc import Sized
 
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, generate_latest
 from prometheus_client.exposition import CONTENT_TYPE_PLAIN_0_0_4
+from prometheus_client.metrics import MetricWrapperBase
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
+from detector.telemetry import Telemetry
+
+_SLOW_S = 2.0
 _BUCKETS_S = (0.01, 0.025, 0.05, 0.1, 0.2, 0.3, 0.5, 1.0, 2.5, 5.0)
 
 
 class Metrics:
-    """Counters of one process. Labels are routes and status classes: a known few."""
+    """Counters of one process. Labels are routes and status classes: a known few.
 
-    def __init__(self, open_streams: Sized) -> None:
+    Args:
+        open_streams: browsers that wait for alerts.
+        telemetry: whose log is written, and whose counters of sinks are shown here too.
+    """
+
+    def __init__(self, open_streams: Sized, telemetry: Telemetry) -> None:
+        self.log = telemetry.log
         self._registry = CollectorRegistry()
         self._requests = Counter(
             "detector_console_requests",
@@ -30,6 +44,14 @@ class Metrics:
             buckets=_BUCKETS_S,
             registry=self._registry,
         )
+        self.sign_ins_refused = Counter(
+            "detector_console_sign_ins_refused",
+            "Sign-ins with a wrong password, or barred after too many",
+            registry=self._registry,
+        )
+        if telemetry.metrics.sinks:
+            for shown in of_sinks(telemetry):
+                self._registry.register(shown)
         streams = Gauge(
             "detector_console_live_streams",
             "Browsers that wait for alerts",
@@ -38,13 +60,23 @@ class Metrics:
         streams.set_function(lambda: len(open_streams))
 
     def note(self, route: str, status: int, seconds: float) -> None:
-        """Count an answer."""
+        """Count an answer, and tell of one that is late or none."""
         self._requests.labels(route, f"{status // 100}xx").inc()
         self._seconds.labels(route).observe(seconds)
+        if status >= 500 or seconds > _SLOW_S:
+            what = "request failed" if status >= 500 else "slow answer"
+            self.log.warning(what, route=route, status=status, seconds=round(seconds, 3))
 
     def page(self) -> tuple[bytes, str]:
         """Return the page that Prometheus reads, and its type."""
         return generate_latest(self._registry), CONTENT_TYPE_PLAIN_0_0_4
+
+
+def of_sinks(telemetry: Telemetry) -> tuple[MetricWrapperBase, ...]:
+    """Return what is counted of sinks."""
+    m = telemetry.metrics
+    counted = (m.sink_delivered, m.sink_failures, m.sink_refused)
+    return (*counted, m.sink_waiting, m.sink_waiting_seconds)
 
 
 class Counting:
@@ -67,7 +99,11 @@ class Counting:
                 self._metrics.note(_route_of(scope), message["status"], seconds)
             await send(message)
 
-        await self._app(scope, receive, counted)
+        try:
+            await self._app(scope, receive, counted)
+        except Exception:
+            self._metrics.log.exception("request broke", route=_route_of(scope))
+            raise
 
 
 def _route_of(scope: Scope) -> str:

@@ -5,12 +5,16 @@ from __future__ import annotations
 from collections import Counter
 from dataclasses import dataclass
 from datetime import date, timedelta
-from typing import Any
+from typing import Any, Protocol
 
 from sqlalchemy import Connection
 
+from detector.console.fairness import Burden, far_more
+from detector.console.recent import Recent
+from detector.console.staff import StaffBook
 from detector.console.viewing import OPEN, Viewer, newest_day
 from detector.store import overview as figures
+from detector.store.console import ConsoleStore
 from detector.store.people import riskiest
 from detector.store.queries import count_alerts
 
@@ -22,7 +26,10 @@ _RISKIEST = 8
 
 @dataclass(frozen=True, slots=True)
 class Overview:
-    """Everything the overview shows. Shares 0 to 1, times in seconds; None: nothing to tell."""
+    """Everything the overview shows. Shares 0 to 1, times in seconds; None: nothing to tell.
+
+    ``burdens`` are groups that carry far more alerts; None: nobody knows how many they are.
+    """
 
     days: list[tuple[date, list[int]]]
     detectors: list[str]
@@ -31,6 +38,7 @@ class Overview:
     workload: list[dict[str, Any]]
     riskiest: list[dict[str, Any]]
     streams: list[dict[str, Any]]
+    burdens: list[Burden] | None
     n_open: int
     n_judged: int
     share_confirmed: float | None
@@ -38,7 +46,28 @@ class Overview:
     decision_s: float | None
 
 
-def overview(db: Connection, viewer: Viewer) -> Overview:
+class Watched(Protocol):
+    """The parts of a console that its overview needs."""
+
+    @property
+    def store(self) -> ConsoleStore: ...  # noqa: D102  told above
+    @property
+    def staff(self) -> StaffBook: ...  # noqa: D102
+    @property
+    def overviews(self) -> Recent[frozenset[str] | None, Overview]: ...  # noqa: D102
+
+
+def overview(console: Watched, viewer: Viewer) -> Overview:
+    """Return what this person may see, at most a few seconds old."""
+
+    def gathered() -> Overview:
+        with console.store.reading() as db:
+            return gather(db, viewer, console.staff)
+
+    return console.overviews.of(viewer.branches, viewer.now_ms, gathered)
+
+
+def gather(db: Connection, viewer: Viewer, staff: StaffBook) -> Overview:
     """Gather what this person may see."""
     last = newest_day(db, viewer) or date(1970, 1, 31)
     first, scope = last - timedelta(days=DAYS - 1), viewer.branches
@@ -63,12 +92,28 @@ def overview(db: Connection, viewer: Viewer) -> Overview:
         workload=_workload(figures.workload(db, scope)),
         riskiest=riskiest(db, last, _RISKIEST, scope),
         streams=figures.freshness(db),
+        burdens=_burdens(figures.alerts_per_person(db, first, last, scope), staff, scope),
         n_open=count_alerts(db, viewer.filter(statuses=OPEN), _MOST_COUNTED),
         n_judged=confirmed + benign,
         share_confirmed=confirmed / (confirmed + benign) if confirmed + benign else None,
         first_look_s=times["first_look_s"],
         decision_s=times["decision_s"],
     )
+
+
+def _burdens(
+    alerts: dict[str, int], staff: StaffBook, scope: frozenset[str] | None
+) -> list[Burden] | None:
+    """Compare groups among the people this person may see."""
+    if not staff.roles:
+        return None
+    branches = staff.branches.items()
+    seen = {user for user, branch in branches if scope is None or branch in scope}
+    groups = {
+        "role": {user: role for user, role in staff.roles.items() if scope is None or user in seen},
+        "branch": {user: staff.branches[user] for user in seen},
+    }
+    return far_more(alerts, groups, DAYS)
 
 
 def _ranked(counts: Counter[tuple[Any, str]], axis: int) -> list[str]:

@@ -29,7 +29,7 @@ from detector.console.suppressions import Scope
 from detector.console.texts import Words
 from detector.console.triage_actions import Change, ConflictError, RefusedError, Seen
 from detector.console.viewing import STATUSES, VERDICTS
-from detector.store.alert_queries import AlertView, similar
+from detector.store.alert_queries import AlertView, reasons_of, similar
 from detector.store.tables import account
 
 router = APIRouter(prefix="/alerts/{alert_id}", include_in_schema=False)
@@ -82,6 +82,7 @@ def _shown(
     fields, policy = alert.fields, visit.console.policy
     other = "en" if t.language == "zh" else "zh"
     before = similar(db, fields["alert_id"], visit.person.branches, _N_SIMILAR)
+    reasons = reasons_of(db, (s["alert_id"] for s in before))
     return {
         "sentences": sentences(fields, t.language),
         "other_sentence": fields["explanation"][other],
@@ -89,9 +90,13 @@ def _shown(
         "contributions": alert_view.contributions(fields),
         "quiet_if": alert_view.quiet_if(fields, t),
         "versions": alert_view.versions(alert),
-        "similar": [{**s, "staff": names.staff(s["user_id"])} for s in before],
+        "similar": [
+            {**s, "staff": names.staff(s["user_id"]), "reason": reasons.get(s["alert_id"])}
+            for s in before
+        ],
         "events": sample_events(db, visit, fields, names),
         "events_stored": visit.console.has_events,
+        "has_pdf": visit.console.pdf_font is not None,
         "heat": _heat(db, visit, fields, t),
         "runbooks": [
             (name, {key: text[t.language] for key, text in policy.detectors[name].texts.items()})

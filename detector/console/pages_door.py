@@ -110,6 +110,7 @@ def _tried(request: Request, login: str) -> list[tuple[Attempts, str]]:
 
 def _refused(request: Request, login: str, *, barred: bool, to: str) -> Response:
     console, t = console_of(request), words_for(request, None)
+    request.app.state.metrics.sign_ins_refused.inc()
     if not barred:
         with console.store.writing() as db:
             people.note_failure(db, login, console.settings, console.clock_ms())

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from importlib import resources
+from threading import BoundedSemaphore
 from typing import Any
 
 from fastapi import APIRouter, Request
@@ -10,23 +12,86 @@ from fastapi.responses import Response
 from markupsafe import Markup
 
 from detector.console import alert_view, journal
-from detector.console.access import Exporter
+from detector.console.access import Exporter, Visit
+from detector.console.api import TooManyCallsError
 from detector.console.finding import found
 from detector.console.journal_chain import Entry
 from detector.console.pages_alert import sample_events, sentences
 from detector.console.people import LANGUAGES
 from detector.console.release import VERSION
-from detector.console.rendering import page, zone_of
+from detector.console.rendering import page, title_of, zone_of
 from detector.console.service import names_for
-from detector.console.texts import Words
+from detector.console.texts import LANGUAGE_TAGS, Words
+from detector.console.triage_actions import RefusedError
 from detector.store.alert_queries import AlertView
 
 router = APIRouter(prefix="/alerts/{alert_id}", include_in_schema=False)
+_DRAWING = BoundedSemaphore(2)  # a drawing is two seconds of a core: the others' pages go first
+_WAIT_S = 20
+
+
+@dataclass(frozen=True, slots=True)
+class Pack:
+    """What a pack shows, in which words, and the journal's entry that it was made."""
+
+    values: dict[str, Any]
+    words: Words
+    entry: Entry
 
 
 @router.get("/pack")
 def pack(request: Request, visit: Exporter, alert_id: str, language: str = "") -> Response:
     """Return the pack as one HTML file without any link outside; a browser prints it."""
+    made = _made(visit, alert_id, language)
+    css = resources.files("detector.console").joinpath("static/console.css").read_text("utf-8")
+    answer = page(
+        request,
+        "pack.html",
+        visit,
+        words=made.words,
+        css=Markup(css),  # noqa: S704  our own file
+        **made.values,
+    )
+    return _as_file(answer, alert_id, "html")
+
+
+@router.get("/pack.pdf")
+def pack_as_pdf(visit: Exporter, alert_id: str, language: str = "") -> Response:
+    """Return the pack as PDF.
+
+    Raises:
+        RefusedError: the console has no font for it.
+        TooManyCallsError: others are being drawn for a long time already.
+    """
+    from detector.console import pack_pdf
+    from detector.console.pdf import Paper, pdf_of
+
+    console = visit.console
+    if console.pdf_font is None:
+        raise RefusedError("no_pdf_font")
+    made = _made(visit, alert_id, language)
+    t = made.words
+    foot = f"{t('pack.title')} {alert_id[:12]} · #{made.entry.number}"
+    paper = Paper(console.pdf_font, foot, LANGUAGE_TAGS[t.language], made.entry.at_ms)
+    blocks = pack_pdf.blocks(
+        made.values, t, lambda name: title_of(console.policy, name, t.language)
+    )
+    if not _DRAWING.acquire(timeout=_WAIT_S):
+        raise TooManyCallsError(_WAIT_S)
+    try:
+        content = pdf_of(blocks, paper)
+    finally:
+        _DRAWING.release()
+    return _as_file(Response(content, media_type="application/pdf"), alert_id, "pdf")
+
+
+def _as_file(answer: Response, alert_id: str, kind: str) -> Response:
+    answer.headers["Content-Disposition"] = f'attachment; filename="alert-{alert_id[:12]}.{kind}"'
+    return answer
+
+
+def _made(visit: Visit, alert_id: str, language: str) -> Pack:
+    """Gather a pack; that it was made is an entry in the journal, which it shows itself."""
     console = visit.console
     with console.store.writing() as db:
         alert = found(db, visit, alert_id)
@@ -50,10 +115,7 @@ def pack(request: Request, visit: Exporter, alert_id: str, language: str = "") -
             "facts": _facts(alert, names.staff(fields["user_id"]), t),
             "proof": _proof(fields, entry, t),
         }
-    css = resources.files("detector.console").joinpath("static/console.css").read_text("utf-8")
-    answer = page(request, "pack.html", visit, words=t, css=Markup(css), **values)  # noqa: S704  our own file
-    answer.headers["Content-Disposition"] = f'attachment; filename="alert-{alert_id[:12]}.html"'
-    return answer
+    return Pack(values, t, entry)
 
 
 def _facts(alert: AlertView, staff: str, t: Words) -> list[tuple[str, str]]:

@@ -32,6 +32,7 @@ from detector.console.finding import NoSuchAlertError, found
 from detector.console.rendering import page, title_of, words_for
 from detector.console.roles import Right
 from detector.console.service import Names, names_for
+from detector.console.staff import SHOWN_DAYS
 from detector.console.texts import Words
 from detector.console.triage_actions import RefusedError
 from detector.store.people import Ledger, ledger
@@ -71,6 +72,8 @@ def _person(db: Connection, visit: Visit, user_id: str, names: Names, t: Words) 
         "by_detector": sorted(kept.parts.items(), key=lambda part: -part[1]),
         "parts": _parts(kept, today),
         "trend": charts.trend(values, t("employee.trend_label", points=t.score(kept.risk))),
+        "duties": visit.console.staff.of(user_id, today) if visit.console.staff.is_known else None,
+        "duty_days": SHOWN_DAYS,
         **_behind(db, visit, row, today, t),
     }
 
@@ -112,8 +115,8 @@ def _behind(
 def overview(request: Request, visit: Reader) -> Response:
     """Show the last 30 days."""
     t = words_for(request, visit)
+    told = overview_view.overview(visit.console, visit.viewer)
     with visit.console.store.reading() as db:
-        told = overview_view.overview(db, visit.viewer)
         names = names_for(visit.console, db, visit.person)
     return page(
         request,

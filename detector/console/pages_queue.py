@@ -12,7 +12,7 @@ from fastapi import APIRouter, Form, Request
 from fastapi.responses import RedirectResponse, Response
 from sqlalchemy import Connection, delete, insert, or_, select
 
-from detector.console import queue_query, viewing
+from detector.console import mentions, queue_query, viewing
 from detector.console.access import Exporter, Reader, SentForm, Triager, Visit
 from detector.console.alert_changes import save_change
 from detector.console.finding import NoSuchAlertError
@@ -51,6 +51,7 @@ def queue(request: Request, visit: Reader) -> Response:
             "saved_views": _views(db, visit.person.login),
             "day": viewing.newest_day(db, viewer),
             "arrival": last_arrival(db),
+            "n_mentions": mentions.n_unseen(db, viewer),
         }
     following = found.next_cursor
     return page(

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from datetime import date
+from typing import Any
 from urllib.parse import urlencode
 
 from sqlalchemy import Connection, select
@@ -14,7 +15,7 @@ from detector.console.service import Names
 from detector.console.viewing import SORTS, STATUSES, VERDICTS, VIEWS, Viewer
 from detector.detections import DETECTORS
 from detector.policy import SEVERITIES
-from detector.store.queries import Filter, Sort
+from detector.store.queries import Filed, Filter, Sort
 from detector.store.tables import episode
 
 CHOSEN = {
@@ -29,6 +30,7 @@ CHOSEN = {
 
 KNOWN = ("view", "q", *CHOSEN, "employee", "since", "until", "sort")
 _PSEUDONYM = re.compile(r"S-[0-9A-Z]{5}-[0-9A-Z]{5}")
+_ID = re.compile(r"[0-9a-f]{8,32}")
 _LONGEST = 200
 
 
@@ -44,10 +46,25 @@ def filters_of(db: Connection, names: Names, viewer: Viewer, asked: Mapping[str,
         users=tuple(_person(db, names, viewer, text) for text in wanted),
         first_day=_day(asked.get("since", "")),
         last_day=_day(asked.get("until", "")),
-        search=" ".join(word for word in words if word not in people),
-        finds_people=names.sees_all,
+        **_searched(db, names, [word for word in words if word not in people]),
         is_hidden=False,
     )
+
+
+def _searched(db: Connection, names: Names, words: list[str]) -> dict[str, Any]:
+    """Return the part of a filter that searches: everywhere, for who may know identities."""
+    if names.sees_all:
+        return {"search": " ".join(words)}
+    branches, roles = names.directory.branches(db), names.directory.roles(db)
+    return {"filed": tuple(_filed(word.lower(), branches, roles) for word in words)}
+
+
+def _filed(word: str, branches: list[str], roles: list[str]) -> Filed:
+    def holding(known: Iterable[str]) -> tuple[str, ...]:
+        return tuple(name for name in known if word in name.lower())
+
+    begins = word if _ID.fullmatch(word) else ""
+    return Filed(holding(branches), holding(roles), holding(DETECTORS), holding(SEVERITIES), begins)
 
 
 def _day(text: str) -> date | None:

@@ -12,13 +12,21 @@ from sqlalchemy import Connection
 from detector.console import journal, unmasking
 from detector.console.directory import Directory
 from detector.console.journal_chain import Entry
+from detector.console.overview_view import Overview
+from detector.console.pdf import Font
 from detector.console.people import Person
 from detector.console.pseudonyms import Pseudonyms
+from detector.console.recent import Recent
 from detector.console.roles import Right
 from detector.console.settings import ConsoleSettings
+from detector.console.staff import StaffBook
 from detector.console.viewing import Viewer
 from detector.policy import Policy
+from detector.sinks import Sink
 from detector.store.console import ConsoleStore
+from detector.telemetry import Metrics, Telemetry
+
+_OVERVIEW_KEPT_MS = 5_000
 
 
 def wall_clock_ms() -> int:
@@ -28,7 +36,11 @@ def wall_clock_ms() -> int:
 
 @dataclass(frozen=True, slots=True)
 class Console:
-    """The parts of a running console. ``has_events``: the events behind alerts are stored."""
+    """The parts of a running console.
+
+    ``has_events``: the events behind alerts are stored; ``pdf_font`` None: packs as HTML only;
+    ``staff`` is empty without reference tables; ``webhooks`` are told what people do.
+    """
 
     store: ConsoleStore
     settings: ConsoleSettings
@@ -36,12 +48,18 @@ class Console:
     pseudonyms: Pseudonyms
     anchors: journal.Anchors | None = None
     has_events: bool = False
+    pdf_font: Font | None = None
+    staff: StaffBook = field(default_factory=StaffBook)
+    webhooks: tuple[Sink, ...] = ()
+    telemetry: Telemetry = field(default_factory=lambda: Telemetry(Metrics(), address=None))
     clock_ms: Callable[[], int] = wall_clock_ms
     directory: Directory = field(init=False)
+    overviews: Recent[frozenset[str] | None, Overview] = field(init=False)
 
     def __post_init__(self) -> None:
-        """Begin an empty directory; it fills itself."""
+        """Begin an empty directory and an empty memory; both fill themselves."""
         object.__setattr__(self, "directory", Directory(self.pseudonyms))
+        object.__setattr__(self, "overviews", Recent(_OVERVIEW_KEPT_MS))
 
     @property
     def budget(self) -> int:

@@ -56,7 +56,8 @@ class ConsoleSettings(BaseSettings):
     """Settings of one console. Keys are at least 32 letters, the same on every process.
 
     ``trusted_proxies`` are addresses or networks, separated by commas; only what comes from them
-    is believed about who asks and from where.
+    is believed about who asks and from where. ``pdf_font`` has letters of both languages; without
+    it one of the system is taken, if there is one. ``webhooks`` names a file of sinks for acts.
     """
 
     model_config = SettingsConfigDict(
@@ -79,6 +80,8 @@ class ConsoleSettings(BaseSettings):
     proxy: ProxySettings = ProxySettings()
     oidc: OidcSettings | None = None
     public_url: HttpUrl | None = None
+    pdf_font: Path | None = None
+    webhooks: Path | None = None
 
     @field_validator("session_key", "pseudonym_key")
     @classmethod

@@ -8,13 +8,17 @@ from sqlalchemy import delete, insert, select
 
 from detector.console import events_behind
 from detector.console.journal import Anchors
+from detector.console.pdf import find_font
 from detector.console.pseudonyms import Pseudonyms
 from detector.console.service import Console
 from detector.console.settings import ConsoleSettings
+from detector.console.webhooks import webhook_tables
 from detector.errors import OptionError
 from detector.policy import load_policy
+from detector.sinks import open_sinks
 from detector.store.console import ConsoleStore
 from detector.store.tables import account, setting
+from detector.telemetry import Logs, Metrics, Telemetry
 
 
 def open_console(url: str, settings: ConsoleSettings, policy: Path | None) -> Console:
@@ -24,15 +28,30 @@ def open_console(url: str, settings: ConsoleSettings, policy: Path | None) -> Co
         OptionError, PolicyError, StoreError: something cannot be used.
     """
     loaded, anchors = load_policy(policy), _anchors(settings)
+    font = find_font(settings.pdf_font)
+    tables = {} if settings.webhooks is None else webhook_tables(settings.webhooks)
+    telemetry = Telemetry(
+        Metrics(sinks=tables), address=None, logs=Logs(secrets=_secrets(settings))
+    )
+    sinks = tuple(open_sinks(tables, telemetry.redact.hide))
     store = ConsoleStore(url)
     with store.reading() as db:
         has_events = events_behind.are_stored(db)
     key = settings.pseudonym_key.get_secret_value().encode()
-    console = Console(store, settings, loaded, Pseudonyms(key), anchors, has_events)
+    parts = (store, settings, loaded, Pseudonyms(key), anchors, has_events, font)
+    console = Console(*parts, webhooks=sinks, telemetry=telemetry)
     _tell_budget(console)
     with store.reading() as db:
         console.directory.branches(db)  # reads what there is before anybody waits for it
     return console
+
+
+def _secrets(settings: ConsoleSettings) -> tuple[str, ...]:
+    """Return what no log line may hold."""
+    known = [settings.session_key, settings.pseudonym_key]
+    if settings.oidc is not None:
+        known.append(settings.oidc.client_secret)
+    return tuple(secret.get_secret_value() for secret in known)
 
 
 def _tell_budget(console: Console) -> None:

@@ -55,9 +55,13 @@ class Words:
 
         >>> Words("en", ZoneInfo("UTC")).number(12345)
         '12,345'
+        >>> Words("en", ZoneInfo("UTC")).number(0.0018)
+        '0.002'
         """
         if value is None:
             return "–"
+        if 0 < abs(value) < 0.05:
+            return f"{value:.1g}"
         return f"{value:,.0f}" if value == int(value) else f"{value:,.1f}"
 
     def score(self, value: float | None) -> str:
@@ -67,6 +71,14 @@ class Words:
     def percent(self, share: float | None) -> str:
         """Return a share in percent."""
         return "–" if share is None else f"{share * 100:.0f} %"
+
+    def times(self, ratio: float | None) -> str:
+        """Return how many times as many; beyond a hundred, or where others have none, just many.
+
+        >>> Words("en", ZoneInfo("UTC")).times(3.14159)
+        '3.1'
+        """
+        return f"{ratio:.1f}" if ratio is not None and ratio < 100 else "100+"
 
     def day(self, when: date | str | None) -> str:
         """Return a date.

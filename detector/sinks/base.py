@@ -79,9 +79,13 @@ class Sink(Protocol):
 
 
 def key_of(alert: AlertFields) -> str:
-    """Return what tells one alert version from every other, in every delivery the same.
+    """Return what tells one message from every other, in every delivery the same.
+
+    An alert version has its id and number; what is no alert brings a ``delivery_key``.
 
     >>> key_of({"alert_id": "ec1e", "version": 2})
     'ec1e-2'
     """
+    if "delivery_key" in alert:
+        return str(alert["delivery_key"])
     return f"{alert['alert_id']}-{alert['version']}"

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Any
 
@@ -97,6 +98,14 @@ def similar(
     own = _of(db, same.order_by(newest).limit(limit))
     others = _of(db, branch.order_by(newest).limit(limit - len(own))) if len(own) < limit else []
     return [{**row, "same_person": row["user_id"] == found["user_id"]} for row in (*own, *others)]
+
+
+def reasons_of(db: Connection, alert_ids: Iterable[str]) -> dict[str, str]:
+    """Return what was said to the newest verdict of each of some alerts, where something was."""
+    v = verdict.c
+    query = select(v.alert_id, v.reason).where(v.alert_id.in_(list(alert_ids))).order_by(v.number)
+    newest = {row.alert_id: row.reason for row in db.execute(query)}
+    return {alert_id: reason for alert_id, reason in newest.items() if reason}
 
 
 def versions_after(db: Connection, arrival: int, limit: int) -> list[dict[str, Any]]:

@@ -107,6 +107,19 @@ class ConsoleStore:
             self._lock.close()
 
 
+def open_reader(url: str) -> ConsoleStore:
+    """Open a store to read from, beside a console that may be running.
+
+    On SQLite a store that no console has seen yet gets the console's empty tables first.
+
+    Raises:
+        OptionError, StoreError: as for ``ConsoleStore``.
+    """
+    if not is_postgresql(url) and not console_file(sqlite_path(url)).is_file():
+        ConsoleStore(url).close()
+    return ConsoleStore(url, reads_only=True)
+
+
 def refuse_another_schema(path: Path, dialect: str = "sqlite") -> None:
     """Refuse a SQLite file that this version cannot read.
 

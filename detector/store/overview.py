@@ -46,6 +46,20 @@ def branch_heatmap(
     return _of(db, query)
 
 
+def alerts_per_person(
+    db: Connection, first: date, last: date, scope: Scope = None
+) -> dict[str, int]:
+    """Return how many days of each person were alerts, confirmed ones left out."""
+    e = episode.c
+    query = (
+        select(e.user_id, func.count())
+        .outerjoin(triage, triage.c.alert_id == e.alert_id)
+        .where(func.coalesce(triage.c.verdict, "") != "confirmed", *_period(first, last, scope))
+        .group_by(e.user_id)
+    )
+    return {user_id: int(n) for user_id, n in db.execute(query)}
+
+
 def precision(db: Connection, first: date, last: date, scope: Scope = None) -> list[dict[str, Any]]:
     """Return detector, n_confirmed, n_benign and precision; wrong team and test say nothing."""
     e = episode.c

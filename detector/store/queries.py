@@ -19,6 +19,7 @@ from sqlalchemy import (
     and_,
     bindparam,
     exists,
+    false,
     func,
     literal,
     or_,
@@ -56,6 +57,21 @@ _MAX_WORDS, _MAX_WORD = 16, 256  # of a search; the rest is not looked at
 
 
 @dataclass(frozen=True, slots=True)
+class Filed:
+    """A word of a search as what alerts are filed under: any of these, or the id begins so.
+
+    Branches, roles and detectors are few: named one by one they have an index, and a word that
+    stands for none of them finds nothing at once, among millions of alerts.
+    """
+
+    branches: tuple[str, ...] = ()
+    roles: tuple[str, ...] = ()
+    detectors: tuple[str, ...] = ()
+    severities: tuple[str, ...] = ()
+    alert_id: str = ""
+
+
+@dataclass(frozen=True, slots=True)
 class Filter:
     """Which alerts; an empty tuple asks for nothing. ``*_ms`` are UTC, ``*_day`` local days.
 
@@ -64,8 +80,7 @@ class Filter:
         verdicts: ``none`` means not judged yet.
         assignees: ``none`` means nobody.
         search: words, each the beginning of one in ids, role, branch, detectors or evidence.
-        finds_people: ``search`` looks at ids and evidence too; without it only at what
-            tells nobody who is behind a pseudonym.
+        filed: words of a search that looks only at what tells nobody who is behind a pseudonym.
         is_hidden: only what a suppression hides; None shows both.
         scope: branches that may be seen at all; None is all.
     """
@@ -85,7 +100,7 @@ class Filter:
     min_score: float | None = None
     learning: bool | None = None
     search: str = ""
-    finds_people: bool = True
+    filed: tuple[Filed, ...] = ()
     is_hidden: bool | None = False
     scope: frozenset[str] | None = None
 
@@ -231,12 +246,13 @@ def conditions(db: Connection, which: Filter) -> list[ColumnElement[bool]]:
     if which.scope is not None:
         found.append(e.user_branch.in_(sorted(which.scope)))
     if which.search.strip():
-        found.append(
-            _found_by(db, which.search) if which.finds_people else _filed_under(which.search)
-        )
+        found.append(_found_by(db, which.search))
+    found += [_filed_under(word) for word in which.filed]
     if which.is_hidden is not None:
         hides = exists().where(hiding())
         found.append(hides if which.is_hidden else ~hides)
+    if which.is_hidden:  # without a rule no alert has to be looked at
+        found.append(exists(select(suppression.c.number)).correlate(None))
     return found
 
 
@@ -270,19 +286,16 @@ def hiding() -> ColumnElement[bool]:
     )
 
 
-def _filed_under(search: str) -> ColumnElement[bool]:
-    """Return that each word occurs in what an alert is filed under, or begins its id."""
+def _filed_under(word: Filed) -> ColumnElement[bool]:
     e = episode.c
-    columns = (e.user_branch, e.user_role, e.detectors, e.severity)
-    return and_(
-        *(
-            or_(
-                e.alert_id.startswith(word, autoescape=True),
-                *(column.icontains(word, autoescape=True) for column in columns),
-            )
-            for word in search.split()
-        )
-    )
+    listed = [
+        (e.user_branch, word.branches), (e.user_role, word.roles), (e.severity, word.severities),
+    ]  # fmt: skip
+    found: list[ColumnElement[bool]] = [column.in_(v) for column, v in listed if v]
+    found += [e.detectors.contains(f",{name},", autoescape=True) for name in word.detectors]
+    if word.alert_id:  # a range has an index in both databases, a pattern in none
+        found.append(and_(e.alert_id >= word.alert_id, e.alert_id < f"{word.alert_id}~"))
+    return or_(false(), *found)
 
 
 def _found_by(db: Connection, search: str) -> ColumnElement[bool]:

@@ -17,6 +17,7 @@ import uvicorn
 
 from detector.alerts import Alert
 from detector.console.app import create_app
+from detector.console.pdf import find_font
 from detector.console.people import NewAccount, exists, make_token, save
 from detector.console.pseudonyms import Pseudonyms
 from detector.console.roles import Role
@@ -150,12 +151,15 @@ def running(console: Console, port: int = 0) -> Iterator[str]:
 
 
 @contextmanager
-def serving(url: str, **changed: Any) -> Iterator[Served]:
-    """Serve a console on a store that exists."""
+def serving(url: str, parts: dict[str, Any] | None = None, **changed: Any) -> Iterator[Served]:
+    """Serve a console on a store that exists, with some parts and settings changed."""
     clock, settings = Clock(), ConsoleSettings.for_demo()
     settings = settings.model_copy(update={"api_calls_per_minute": 100_000, **changed})
     names = Pseudonyms(settings.pseudonym_key.get_secret_value().encode())
-    console = Console(ConsoleStore(url), settings, load_policy(None), names, clock_ms=clock)
+    console = Console(
+        ConsoleStore(url), settings, load_policy(None), names,
+        **{"pdf_font": find_font(settings.pdf_font), "clock_ms": clock, **(parts or {})},
+    )  # fmt: skip
     with running(console) as base:
         served = Served(url, base, console, clock)
         yield served

@@ -21,8 +21,8 @@ def of_b1(shared: Served) -> str:
 @pytest.mark.parametrize(
     ("method", "path"),
     [
-        ("GET", ""), ("GET", "/pack"), ("POST", "/comments"), ("POST", "/triage"),
-        ("POST", "/questions"), ("POST", "/unmask"), ("POST", "/suppressions"),
+        ("GET", ""), ("GET", "/pack"), ("GET", "/pack.pdf"), ("POST", "/comments"),
+        ("POST", "/triage"), ("POST", "/questions"), ("POST", "/unmask"), ("POST", "/suppressions"),
         ("GET", "/suppressions/preview"),
     ],
 )  # fmt: skip

@@ -247,7 +247,7 @@ def test_axe_finds_no_serious_fault(browser: Browser, bank: Served, scheme: Any)
     found = {}
     for path in (
         "/", "/?view=all", f"/alerts/{ONE['alert_id']}", f"/employees/{name}", "/overview",
-        "/suppressions", "/identities", "/settings",
+        "/mentions", "/suppressions", "/identities", "/settings",
     ):  # fmt: skip
         page.goto(path)
         found[path] = faults(page)

@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import io
 import re
 from typing import Any
 
 import httpx
+import orjson
 import pytest
 
 from detector.console.roles import Role
+from detector.telemetry import Logs, Metrics, Telemetry
 from tests.console.conftest import NEWEST, PASSWORD, Served, csrf_of, serving, sign_in, write_alerts
 
 
@@ -178,3 +181,36 @@ def test_health_readiness_and_metrics_answer_without_signing_in(shared: Served) 
     assert browser.get("/readyz").text == "ready\n"
     assert 'route="/alerts/{alert_id}",status="2xx"' in metrics
     assert next(iter(NEWEST)) not in metrics
+
+
+def test_the_log_tells_what_broke_and_no_name(url: str) -> None:
+    """An operator reads JSON lines: the route's pattern, the reason, no id, no secret, no text."""
+    lines = io.StringIO()
+    telemetry = Telemetry(Metrics(), address=None, logs=Logs(("comment",), lines))
+    with serving(url, parts={"telemetry": telemetry}) as served:
+        browser = served.signed_in("analyst")
+        with served.console.store.writing() as db:
+            db.exec_driver_sql("alter table comment rename to elsewhere")
+        answer = browser.get(f"/alerts/{next(iter(NEWEST))}")
+    told = [orjson.loads(line) for line in lines.getvalue().splitlines()]
+
+    assert answer.status_code == 503
+    assert [line["event"] for line in told] == ["store", "request failed"]
+    assert told[1]["route"] == "/alerts/{alert_id}"
+    assert "no such table: ***" in told[0]["why"]
+    assert next(iter(NEWEST)) not in lines.getvalue()
+
+
+def test_refused_sign_ins_are_counted(shared: Served) -> None:
+    """Somebody who tries passwords is seen on the operators' page too."""
+    before = refused_of(shared)
+    sign_in(shared.browser(), "nobody-of-the-count", "wrong")
+
+    assert refused_of(shared) == before + 1
+
+
+def refused_of(served: Served) -> float:
+    """What the page of metrics says."""
+    page = served.browser().get("/metrics").text
+    (found,) = re.findall(r"^detector_console_sign_ins_refused_total (\S+)$", page, re.MULTILINE)
+    return float(found)

@@ -35,7 +35,7 @@ OF_DATA = {
 }
 LOOKED_UP = {
     *OF_DATA, "view_lead", "job", "fact", "field", "rule", "window", "event", "figure", "theme",
-    "scope", "keys", "keycap", "quiet", "problem", "span", "column",
+    "scope", "keys", "keycap", "quiet", "problem", "span", "column", "duty", "group",
 }  # fmt: skip
 
 

@@ -279,6 +279,23 @@ def test_searching_for_an_id_tells_nobody_who_bears_a_pseudonym(served: Served) 
     assert min(found["investigator"]) > 0
 
 
+@pytest.mark.parametrize(
+    ("words", "is_found"),
+    [
+        ("b1", True), ("tell B1", True), (ONE["alert_id"][:8], True), (ONE["detector"][2:], True),
+        (ONE["alert_id"][:7] + "g", False), ("b1 nowhere", False), ("', '", False),
+    ],
+)  # fmt: skip
+def test_who_may_not_know_people_searches_by_what_alerts_are_filed_under(
+    served: Served, words: str, is_found: bool
+) -> None:
+    """Branch, role, detector, severity, the beginning of an alert's id; each word has to fit."""
+    program = served.with_token("analyst", "read")
+    found = program.get("/alerts", params={"q": words, "view": "all"}).json()["alerts"]
+
+    assert (ONE["alert_id"] in [alert["alert_id"] for alert in found]) == is_found
+
+
 @pytest.fixture
 def served(url: str) -> Iterator[Served]:
     """A running console on either database."""

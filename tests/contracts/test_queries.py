@@ -11,7 +11,13 @@ from sqlalchemy import insert, select, update
 
 from detector.errors import OptionError, StoreError
 from detector.store import Checkpoint, Store
-from detector.store.alert_queries import alert_by_id, last_arrival, similar, versions_after
+from detector.store.alert_queries import (
+    alert_by_id,
+    last_arrival,
+    reasons_of,
+    similar,
+    versions_after,
+)
 from detector.store.console import ConsoleStore
 from detector.store.overview import (
     alerts_per_day,
@@ -22,7 +28,15 @@ from detector.store.overview import (
     workload,
 )
 from detector.store.people import ledger, newest_day, riskiest
-from detector.store.queries import Filter, Sort, count_alerts, count_by, hidden_by, list_alerts
+from detector.store.queries import (
+    Filed,
+    Filter,
+    Sort,
+    count_alerts,
+    count_by,
+    hidden_by,
+    list_alerts,
+)
 from detector.store.tables import audit_entry, episode, suppression, triage, verdict
 from tests.contracts.alerts import an_alert
 
@@ -85,6 +99,12 @@ def scores(console: ConsoleStore, which: Filter, sort: Sort = "score") -> list[f
         (Filter(search="u"), [8, 7, 6, 5, 4, 3, 2, 1]),
         (Filter(search="'; drop table episode; --"), []),
         (Filter(search='" OR "'), []),
+        (Filter(filed=(Filed(branches=("B1",)),)), [8, 6, 4, 2]),
+        (Filter(filed=(Filed(branches=("B1",), severities=("low",)),)), [8, 6, 4, 3, 2, 1]),
+        (Filter(filed=(Filed(branches=("B1",)), Filed(severities=("low",)))), [2]),
+        (Filter(filed=(Filed(detectors=("slow_drip",)),)), []),
+        (Filter(filed=(Filed(alert_id="zz"),)), []),
+        (Filter(filed=(Filed(),)), []),
         (Filter(statuses=("closed",)), [3, 2]),
         (Filter(statuses=("new",), min_score=7), [8, 7]),
         (Filter(verdicts=("benign",)), [3]),
@@ -226,6 +246,22 @@ def test_similar_alerts_are_earlier_ones_with_their_verdicts(console: ConsoleSto
 
     assert [(row["score"], row["same_person"]) for row in found] == [(2.0, True), (4.0, False)]
     assert found[0]["verdict"] == "benign"
+
+
+def test_the_newest_reason_of_each_verdict_is_told(console: ConsoleStore) -> None:
+    """What was said to the last one counts; nothing said is nothing told."""
+    said = [("a", "campaign"), ("b", "first"), ("c", "taken back"), ("b", "second"), ("c", "")]
+    rows = [
+        {"alert_id": alert_id, "alert_version": 1, "verdict": "benign", "reason": reason,
+         "author": "chen", "given_ms": 1}
+        for alert_id, reason in said
+    ]  # fmt: skip
+    with console.writing() as db:
+        for row in rows:
+            db.execute(insert(verdict).values(**row))
+    with console.reading() as db:
+        assert reasons_of(db, ["b", "c", "d"]) == {"b": "second"}
+        assert reasons_of(db, []) == {}
 
 
 def test_a_live_page_asks_for_what_it_has_not_shown(console: ConsoleStore) -> None:

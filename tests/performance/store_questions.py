@@ -17,7 +17,7 @@ from detector.store.alert_queries import alert_by_id, similar
 from detector.store.console import ConsoleStore
 from detector.store.overview import alerts_per_day, branch_heatmap, precision, triage_times
 from detector.store.people import ledger, riskiest
-from detector.store.queries import Filter, Sort, count_alerts, count_by, list_alerts
+from detector.store.queries import Filed, Filter, Sort, count_alerts, count_by, list_alerts
 from tests.performance.store_alerts import FIRST, N_BRANCHES, N_DAYS, fill, n_users
 
 _ROUNDS = 15
@@ -86,6 +86,14 @@ def of_the_queue(n_alerts: int) -> dict[str, Question]:
         "search: a person": listed(lambda r: Filter(search=a_user(r))),
         "search: an event": listed(lambda r: Filter(search=f"e{1 + r.randrange(n_alerts)}a")),
         "search: a branch's tellers": listed(lambda r: Filter(search=f"teller {a_branch(r)[0]}")),
+        "search by filing: a branch": listed(
+            lambda r: Filter(filed=(Filed(branches=a_branch(r)),)), "time"
+        ),
+        "search by filing: a role": listed(lambda _: Filter(filed=(Filed(roles=("teller",)),))),
+        "search by filing: an id": listed(
+            lambda r: Filter(filed=(Filed(alert_id=f"{r.randrange(16**8):08x}"),))
+        ),
+        "search by filing: nothing": listed(lambda _: Filter(filed=(Filed(),)), "time"),
         "count: a filter, up to 10,000": lambda db, _: count_alerts(db, Filter(roles=("teller",))),
         "count: a month by severity": lambda db, r: count_by(db, within(a_month(r)), "severity"),
     }

@@ -15,6 +15,7 @@ grant select, insert, update, delete on
     triage, comment, mention, suppression, justification, account, account_branch, session,
     api_token, idempotency_key, saved_view, unmask_request, setting
 to detector_console;
+grant select, insert, delete on access_event to detector_console;
 grant select, insert on verdict, audit_entry, anchor to detector_console;
 
 -- Grafana: views only.
