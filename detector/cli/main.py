@@ -97,6 +97,10 @@ def _fail(text: str, code: int) -> None:
 @cli.command(epilog=_EVENTS_HELP)
 @click.argument("events")
 @click.option("--artifact", type=_FILE, help="What `detector fit` learned; default: built-in.")
+@click.option(
+    "--registry",
+    help="Folder or URL of versions: production decides, or the role or version of --artifact.",
+)
 @_MAPPING
 @_POLICY
 @_REFERENCE
@@ -118,6 +122,7 @@ def _fail(text: str, code: int) -> None:
 def replay(
     events: str,
     artifact: Path | None,
+    registry: str | None,
     mapping: Path | None,
     policy: Path | None,
     reference: Path | None,
@@ -138,6 +143,7 @@ def replay(
     options = ReplayOptions(
         events=events,
         artifact=artifact,
+        registry=registry,
         mapping=mapping,
         policy=policy,
         reference=reference,

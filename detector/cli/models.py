@@ -5,10 +5,15 @@ from __future__ import annotations
 import json
 import sys
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import click
 
 from detector.cli.main import FINDINGS, cli
+
+if TYPE_CHECKING:  # imported inside the commands, so that --help is quick
+    from detector.hosts.shadow import Comparison
+    from detector.registry import Ledger
 
 _FILE = click.Path(path_type=Path)
 _REGISTRY = click.option(
@@ -98,6 +103,32 @@ def verify(version: str, registry: str) -> None:
     click.echo(f"{found.name}: ok, signed with {found.signed_by}")
 
 
+@models.command("try")
+@click.argument("version", required=False, default="")
+@_REGISTRY
+@click.option("--by", required=True, help="Who decides.")
+def try_version(version: str, registry: str, by: str) -> None:
+    """Let running workers score VERSION beside production, in the shadow; without one, stop."""
+    from detector.hosts.models import try_version as run
+
+    name = run(registry, version, by)
+    click.echo(f"shadow is {name}" if name else "there is no shadow")
+
+
+@models.command()
+@_REGISTRY
+@click.option("--candidate", default="shadow", show_default=True, help="Version or role.")
+@click.option("--output", type=_FILE, help="Write the comparison here, for `detector promote`.")
+@_JSON
+def compare(registry: str, candidate: str, output: Path | None, as_json: bool) -> None:
+    """Compare what running workers have scored in the shadow with production."""
+    from detector.hosts.live_shadow import live_comparison
+    from detector.registry import Registry
+
+    opened = Registry(registry)
+    _show(live_comparison(opened, candidate), opened.ledger(), output, as_json=as_json)
+
+
 @cli.command()
 @click.argument("events")
 @_REGISTRY
@@ -133,6 +164,11 @@ def shadow(
             since_ns(since, policy, "--since"), truth,
         )
     )  # fmt: skip
+    _show(found, Registry(registry).ledger(), output, as_json=as_json)
+
+
+def _show(found: Comparison, ledger: Ledger, output: Path | None, *, as_json: bool) -> None:
+    """Print a comparison, and write it if asked."""
     text = json.dumps(found.to_json(), ensure_ascii=False, indent=1)
     if output is not None:
         output.parent.mkdir(parents=True, exist_ok=True)
@@ -149,7 +185,7 @@ def shadow(
     for name, counts in found.by.items():
         rows = ", ".join(f"{key} {before}→{after}" for key, (before, after) in counts.items())
         click.echo(f"  by {name}: {rows or 'none'}")
-    for refusal in found.refusals(Registry(registry).ledger().gates):
+    for refusal in found.refusals(ledger.gates):
         click.echo(f"  gate: {refusal}")
 
 

@@ -19,6 +19,7 @@ from detector.store.tables import account, comment, episode, mention, triage, ve
 
 MAX_TEXT_LETTERS = 4_000
 _MENTION = re.compile(r"(?<![\w@])@([\w.\-]{1,120})")
+_LOCK = 7_301_552  # numbers of verdicts become visible in order; see `journal` for the other
 _NEEDS_REASON = frozenset({"benign", "wrong_team"})
 
 
@@ -132,6 +133,8 @@ def _tell_engine(db: Connection, seen: Seen, change: Change) -> None:
     about = {"alert_id": fields["alert_id"], "alert_version": fields["version"]}
     said = {"verdict": change.verdict, "reason": change.reason.strip()[:MAX_TEXT_LETTERS]}
     by = {"author": seen.author, "given_ms": seen.now_ms}
+    if db.dialect.name == "postgresql":  # who follows the numbers must not pass one by
+        db.execute(select(func.pg_advisory_xact_lock(_LOCK)))
     db.execute(insert(verdict).values(**about, **said, **by))
 
 

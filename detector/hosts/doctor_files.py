@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Iterator
+from functools import partial
 from pathlib import Path
 from typing import TypeVar
 
-from detector.artifact_model import check_model
-from detector.artifacts import Artifact, read_artifact
+from detector.artifacts import Artifact
 from detector.errors import DetectorError
 from detector.hosts.doctor_finding import Finding, guarded, of_error
+from detector.hosts.learned import learned
 from detector.hosts.live_pipeline import Pipeline
 from detector.mapping import load_mapping
 from detector.plan import build_plan
@@ -27,9 +28,9 @@ def examine_files(pipeline: Pipeline) -> Iterator[Finding]:
     """Read mapping, policy, artifact and reference tables one by one, then all together."""
     findings: list[Finding] = []
 
-    def read(name: str, path: Path | None, load: Callable[[Path | None], T]) -> T | None:
+    def read(name: str, path: Path | str | None, load: Callable[[], T]) -> T | None:
         try:
-            content = load(path)
+            content = load()
         except DetectorError as error:
             findings.append(of_error(name, error, str(path)))
             return None
@@ -37,25 +38,18 @@ def examine_files(pipeline: Pipeline) -> Iterator[Finding]:
         return content
 
     for mapping in {pipeline.mapping, *(source.mapping for source in pipeline.route_sources)}:
-        read("mapping", mapping, load_mapping)
-    policy = read("policy", pipeline.policy, load_policy)
-    artifact = read("artifact", pipeline.artifact, _artifact)
-    reference = read("reference", pipeline.reference, load_reference)
+        read("mapping", mapping, partial(load_mapping, mapping))
+    policy = read("policy", pipeline.policy, partial(load_policy, pipeline.policy))
+    place = pipeline.registry or pipeline.artifact
+    artifact = read("artifact", place, partial(learned, pipeline.artifact, pipeline.registry))
+    reference = read("reference", pipeline.reference, partial(load_reference, pipeline.reference))
     yield from findings
-    if pipeline.topics and pipeline.artifact is None:
+    if pipeline.topics and place is None:
         what = "none: built-in priors decide, no threshold fits this bank"
         yield Finding("artifact", "warning", "artifact", what, "Run `detector fit` on a history")
-    if policy is None or reference is None or (pipeline.artifact and artifact is None):
+    if policy is None or reference is None or (place and artifact is None):
         return
     yield from guarded("plan", str(pipeline.path), _together(policy, artifact, reference))
-
-
-def _artifact(path: Path | None) -> Artifact | None:
-    if path is None:
-        return None
-    artifact = read_artifact(path)
-    check_model(artifact)
-    return artifact
 
 
 def _together(policy: Policy, artifact: Artifact | None, reference: Reference) -> Iterator[Finding]:

@@ -74,7 +74,8 @@ def _reads(pipeline: Pipeline) -> Iterator[_Reads]:
 
 def _writes(pipeline: Pipeline) -> list[str]:
     route = None if pipeline.route is None else pipeline.route.topic
-    named = (pipeline.alerts_topic, pipeline.dead_letters.topic, route)
+    back = pipeline.topics if pipeline.publish_verdicts else ()
+    named = (pipeline.alerts_topic, pipeline.dead_letters.topic, route, *back)
     return [topic for topic in named if topic is not None]
 
 

@@ -12,8 +12,18 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 
 from detector.errors import FencedError
+from detector.hosts.followers import Follower
 from detector.hosts.live_decode import Decoding
-from detector.hosts.live_partition import PartitionRun, Places, Taken, save, take_over
+from detector.hosts.live_models import Models, OneModel
+from detector.hosts.live_partition import (
+    PartitionRun,
+    Places,
+    ScoringError,
+    Taken,
+    save,
+    switch,
+    take_over,
+)
 from detector.kafka.ports import (
     LostOwnershipError,
     NotReadyError,
@@ -25,7 +35,6 @@ from detector.kafka.ports import (
 )
 from detector.kafka.records import Records
 from detector.plan import Plan
-from detector.sinks import Outbox
 from detector.store import Store
 from detector.telemetry import BatchReport, Telemetry
 
@@ -80,17 +89,19 @@ class Wiring:
         join: opens a source: at the start, and again after the group went on without us.
         store: alerts and checkpoints.
         publishers: alerts topic and dead letters.
-        outbox: sinks that follow the store.
+        outbox: sinks, and the verdicts' way back, which follow the store.
         telemetry: counts and logs.
         owner: host and process, for people.
+        models: says which artifact decides, where that may change while the worker runs.
     """
 
     join: Callable[[], Source]
     store: Store
     publishers: Publishers
-    outbox: Outbox
+    outbox: Follower
     telemetry: Telemetry
     owner: str
+    models: Models | None = None
 
 
 class Worker:
@@ -109,7 +120,7 @@ class Worker:
         self._join, self._owner, self._timing = wiring.join, wiring.owner, timing
         self._store, self._publishers = wiring.store, wiring.publishers
         self._outbox, self._telemetry = wiring.outbox, wiring.telemetry
-        self._plan, self._decoding = plan, decoding
+        self._models, self._decoding = wiring.models or OneModel(plan), decoding
         self._runs: dict[Partition, PartitionRun] = {}
         self._progress: dict[Partition, _Progress] = {}
         self._wanted: set[Partition] = set()
@@ -160,6 +171,7 @@ class Worker:
         self._throttle()
         self._show()
         self._outbox.turn()
+        self._switch()
         self._watch()
 
     def drain(self) -> None:
@@ -206,7 +218,8 @@ class Worker:
     def _take_over(self, partition: Partition) -> None:
         self._forget(frozenset({partition}))
         places = Places(self._source, self._store, self._publishers, self._owner)
-        run = take_over(partition, self._plan, self._decoding, places)
+        plan = self._models.in_force(partition.stream)
+        run = take_over(partition, plan, self._decoding, places)
         self._outbox.follow(partition.stream)
         self._source.seek(partition, run.position)
         now_s = self._timing.clock_s()
@@ -225,7 +238,12 @@ class Worker:
 
     def _score(self, run: PartitionRun, records: Records) -> None:
         started_s = self._timing.clock_s()
-        taken = run.take(records)
+        try:
+            taken = run.take(records)
+        except ScoringError as error:
+            self._telemetry.log.exception("scoring failed")
+            self._models.raised(run.plan, str(error))
+            raise
         if taken.alerts:
             self._store.write_alerts(run.claim, taken.alerts)
             self._outbox.wake(run.partition.stream)
@@ -299,6 +317,23 @@ class Worker:
         now_s = self._timing.clock_s()
         self._progress[run.partition].saved_s = now_s
         self._telemetry.checkpoint(now_s - started_s)
+
+    def _switch(self) -> None:
+        """Let the artifact decide that should, partition by partition, at a checkpoint."""
+        behind = self._source.lag()
+        for run in self._runs.values():
+            if run.scored_until is None and run.partition in behind:
+                run.scored_until = run.position + behind[run.partition]
+            plan = self._models.wanted
+            if run.may_switch and run.plan.artifact_digest != plan.artifact_digest:
+                switch(run, plan, self._store)
+                self._telemetry.log.info(
+                    "artifact switched",
+                    stream=run.partition.stream,
+                    position=run.position,
+                    artifact=plan.artifact_digest,
+                )
+            self._models.accompany(run)
 
     def _show(self) -> None:
         """Let the group's offsets follow the checkpoints, for people and their tools."""

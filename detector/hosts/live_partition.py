@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections import Counter
 from collections.abc import Iterator
 from dataclasses import dataclass, field
@@ -13,15 +14,21 @@ import numpy as np
 from detector.alerts import Alert
 from detector.columns import Reject
 from detector.engine import State, new_state, restore_state, step
-from detector.errors import SnapshotError, SourceError
+from detector.errors import LocatedError, SnapshotError, SourceError
 from detector.hosts.live_decode import TOMBSTONE, Decoding, decode_records, offset_of
+from detector.hosts.live_shadow import Beside
 from detector.kafka.ports import DeadLetter, Partition, Publisher, Publishers, Source
 from detector.kafka.records import Records
 from detector.plan import Plan
+from detector.renumber import Arrays, renumbered
 from detector.state.snapshot import VERSION, ChangedPages, arrays_of, layout_of
 from detector.store import Activation, Checkpoint, Claim, Store
 
 CHUNK_ROWS = 8_192  # most of what a chunk costs beside its rows is spread over so many
+
+
+class ScoringError(LocatedError):
+    """The engine raises: a fault of the program, or of what was learned. Nothing is skipped."""
 
 
 @dataclass(slots=True)
@@ -43,7 +50,8 @@ class PartitionRun:
     """A partition between its assignment and its loss.
 
     ``position`` is the next offset to score; before ``sent_until`` everything had been sent
-    when the partition was taken over, and is not sent again.
+    when the partition was taken over, and is not sent again. Before ``scored_until`` the last
+    owner may have scored and written: there its artifact decides again. None is not known yet.
     """
 
     partition: Partition
@@ -61,6 +69,15 @@ class PartitionRun:
     saved_position: int = 0
     offered: int = 0
     topic_id: str = ""
+    scored_until: int | None = None
+    beside: Beside | None = None
+
+    @property
+    def may_switch(self) -> bool:
+        """Tell whether another artifact may decide from here on: all before is done and saved."""
+        if self.scored_until is None or self.position < self.scored_until:
+            return False
+        return self.position == self.saved_position
 
     def take(self, records: Records) -> Taken:
         """Score records, chunk by chunk; only then may the position go on."""
@@ -86,8 +103,17 @@ class PartitionRun:
 
     def _score(self, chunk: Records, taken: Taken) -> None:
         found = decode_records(chunk, self.decoding, self.partition.stream)
-        result = step(self.state, found.batch, self.plan)
+        started_s = time.perf_counter()
+        try:
+            result = step(self.state, found.batch, self.plan)
+        except Exception as error:
+            hint = "The log has the trace; the worker ends, nothing is skipped"
+            what = f"cannot be scored with {self.plan.artifact_digest} ({type(error).__name__})"
+            where = f"{self.partition.stream}:{chunk.spans.offset[0]}"
+            raise ScoringError(what, where=where, hint=hint) from error
         self.state = result.state
+        if self.beside is not None:
+            self.beside.note(found.batch, result.alerts, time.perf_counter() - started_s)
         rejects = sorted([*found.rejects, *result.rejects], key=offset_of)
         taken.n_events += len(found.batch)
         taken.n_refused += found.n_refused
@@ -125,6 +151,7 @@ class PartitionRun:
             "layout": layout_of(arrays),
             "meta": self.state.meta(),
             "digests": digests_of(self.plan, self.decoding),
+            "roles": list(self.plan.roles),
         }
         saved = Checkpoint(self.number + 1, facts, self.newest_event_ns)
         return saved, self.pages.since_last(arrays)
@@ -163,10 +190,10 @@ def take_over(partition: Partition, plan: Plan, decoding: Decoding, places: Plac
     topic_id = places.source.topic_id(partition.topic)
     if saved is None:
         position, number, newest_ns = places.source.first_offset(partition), 0, None
-        state = new_state(plan)
+        state, pages = new_state(plan), ChangedPages()
     else:
         _refuse_another_topic(saved, topic_id, partition)
-        state, position = _restored(saved, claim, plan, store)
+        state, position, pages = _restored(saved, claim, plan, store)
         number, newest_ns = saved.number, saved.newest_event_ns
     run = PartitionRun(
         partition=partition,
@@ -179,14 +206,14 @@ def take_over(partition: Partition, plan: Plan, decoding: Decoding, places: Plac
         number=number,
         sent_until=publisher.sent(),
         newest_event_ns=newest_ns,
+        pages=pages,
         saved_position=position,
         topic_id=topic_id,
+        scored_until=position if saved is None else None,
     )
     _note_digests(run, store)
     if saved is None:
         save(run, store)
-    else:
-        run.pages.learn(state.arrays())
     return run
 
 
@@ -208,8 +235,10 @@ def _refuse_another_topic(saved: Checkpoint, topic_id: str, partition: Partition
         )
 
 
-def _restored(saved: Checkpoint, claim: Claim, plan: Plan, store: Store) -> tuple[State, int]:
-    """Take state and position from a checkpoint."""
+def _restored(
+    saved: Checkpoint, claim: Claim, plan: Plan, store: Store
+) -> tuple[State, int, ChangedPages]:
+    """Take state and position from a checkpoint, and which pages of state the store has."""
     facts: dict[str, Any] = saved.facts
     try:
         form, layout, meta = facts["digests"]["state_version"], facts["layout"], facts["meta"]
@@ -222,8 +251,33 @@ def _restored(saved: Checkpoint, claim: Claim, plan: Plan, store: Store) -> tupl
             where=claim.stream,
             hint="Use the version that wrote it, or another group and an empty store",
         )
-    content = store.state_content(claim, layout)
-    return restore_state(plan, arrays_of(layout, content), meta), position
+    arrays, pages = arrays_of(layout, store.state_content(claim, layout)), ChangedPages()
+    pages.learn(arrays)
+    ours = renumbered(arrays, _roles_of(facts, plan, claim.stream), plan)
+    return restore_state(plan, ours, meta), position, pages
+
+
+def _roles_of(facts: dict[str, Any], plan: Plan, stream: str) -> list[str]:
+    """Return the names behind the state's rows of roles; checkpoints once did not tell them."""
+    roles = facts.get("roles")
+    if roles is None and facts["digests"].get("artifact") == plan.artifact_digest:
+        return list(plan.roles)
+    if not isinstance(roles, list):
+        hint = "Start once more with the artifact before, which tells them"
+        raise SnapshotError("does not tell the roles of its people", where=stream, hint=hint)
+    return [str(role) for role in roles]
+
+
+def switch(run: PartitionRun, plan: Plan, store: Store) -> None:
+    """Let another artifact decide from the partition's position on, where a checkpoint lies.
+
+    What was learned stays. A crash before the store has noted it changes nothing; one after
+    it finds the same state and the same artifact at the same position.
+    """
+    arrays: Arrays = renumbered(run.state.arrays(), list(run.plan.roles), plan)
+    state = restore_state(plan, arrays, run.state.meta())
+    store.activate(run.claim, Activation(run.position, digests_of(plan, run.decoding)))
+    run.plan, run.state = plan, state
 
 
 def _note_digests(run: PartitionRun, store: Store) -> None:

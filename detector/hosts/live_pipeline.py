@@ -10,14 +10,15 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, NamedTuple, NoReturn
 
-from detector.artifact_model import check_model
-from detector.artifacts import read_artifact
 from detector.errors import PipelineError
+from detector.hosts.learned import learned
+from detector.hosts.statements import refuse_mute_mapping
 from detector.kafka.ports import Reading
 from detector.mapping import load_mapping
 from detector.policy import load_policy
 from detector.reference import load_reference
 from detector.sinks import open_sinks
+from detector.store.verdicts import FOLLOWER
 
 _MAX_BYTES = 1_000_000
 _TOPIC = re.compile(r"[A-Za-z0-9._-]{1,249}")
@@ -38,7 +39,10 @@ _SECTIONS: dict[str, dict[str, _Key]] = {
     "": {
         "mapping": _FILE,
         "policy": _FILE,
-        "artifact": _FILE,
+        "artifact": _Key(
+            (str,), "a path, relative to this file, or a role or version of the registry"
+        ),
+        "registry": _Key((str,), "a folder, relative to this file, or a URL"),
         "reference": _FILE,
         "store": _Key((str,), "sqlite:///file.db or postgresql://user@host/database"),
         "sinks": _Key((dict,), "tables [sinks.NAME]"),
@@ -59,6 +63,7 @@ _SECTIONS: dict[str, dict[str, _Key]] = {
     },
     "watchdog": {"stalled_after_s": _Key((int, float), "seconds", 5, 86_400)},
     "alerts": {"topic": _Key((str,), "the name of a topic")},
+    "verdicts": {"publish": _Key((bool,), "true or false")},
     "dead_letters": {
         "topic": _Key((str,), "the name of a topic"),
         "file": _FILE,
@@ -108,7 +113,10 @@ class Route:
 
 @dataclass(frozen=True, slots=True)
 class Pipeline:
-    """A checked pipeline file; paths are absolute or relative to the working folder."""
+    """A checked pipeline file; paths are absolute or relative to the working folder.
+
+    With a ``registry``, ``artifact`` is a role or version in it; production if there is none.
+    """
 
     path: Path
     topics: tuple[str, ...] = ()
@@ -118,12 +126,14 @@ class Pipeline:
     mapping: Path | None = None
     policy: Path | None = None
     artifact: Path | None = None
+    registry: str | None = None
     reference: Path | None = None
     store: str | None = None
     save_every_s: float = 5.0
     save_every_events: int = 200_000
     stalled_after_s: float = 120.0
     alerts_topic: str | None = None
+    publish_verdicts: bool = False
     dead_letters: DeadLetters = DeadLetters()
     sinks: Mapping[str, Any] = field(default_factory=dict)
     telemetry_address: str | None = None
@@ -159,13 +169,15 @@ def load_pipeline(path: Path) -> Pipeline:
         scanner=source.get("scanner", True),
         mapping=reader.file("mapping", content),
         policy=reader.file("policy", content),
-        artifact=reader.file("artifact", content),
+        artifact=reader.artifact(content),
+        registry=reader.registry(content.get("registry")),
         reference=reader.file("reference", content),
         store=content.get("store"),
         save_every_s=float(checkpoint.get("every_s", defaults.save_every_s)),
         save_every_events=checkpoint.get("every_events", defaults.save_every_events),
         stalled_after_s=float(content.get("watchdog", {}).get("stalled_after_s", 120.0)),
         alerts_topic=reader.optional_name("alerts.topic", alerts.get("topic")),
+        publish_verdicts=reader.verdicts(content),
         dead_letters=reader.dead_letters(content.get("dead_letters", {})),
         sinks=content.get("sinks", {}),
         telemetry_address=telemetry.get("address"),
@@ -181,11 +193,12 @@ def check_pipeline(path: Path) -> None:
         DetectorError: the first that is wrong.
     """
     pipeline = load_pipeline(path)
+    if pipeline.publish_verdicts:
+        refuse_mute_mapping(load_mapping(pipeline.mapping), path)
     for mapping in [pipeline.mapping, *(s.mapping for s in pipeline.route_sources)]:
         load_mapping(mapping)
     load_policy(pipeline.policy)
-    if pipeline.artifact is not None:
-        check_model(read_artifact(pipeline.artifact))
+    learned(pipeline.artifact, pipeline.registry)
     load_reference(pipeline.reference)
     for sink in open_sinks(pipeline.sinks, lambda _: None):
         sink.close()
@@ -281,11 +294,30 @@ class _Reader:
         value = table.get(key)
         return None if value is None else self._path.parent / value
 
+    def artifact(self, table: Mapping[str, Any]) -> Path | None:
+        """Return a folder relative to the pipeline's, or the name of a role or version."""
+        if "registry" in table and "artifact" in table:
+            return Path(table["artifact"])
+        return self.file("artifact", table)
+
+    def registry(self, value: str | None) -> str | None:
+        """Return a folder relative to the pipeline's, or a URL as it is."""
+        if value is None or "://" in value:
+            return value
+        return str(self._path.parent / value)
+
     def level(self, value: str) -> str:
         """Return a log level."""
         if value not in _LEVELS:
             self.refuse("telemetry.log_level", value, f"one of {', '.join(_LEVELS)}")
         return value
+
+    def verdicts(self, content: Mapping[str, Any]) -> bool:
+        """Tell whether verdicts go to the topics; they are counted like a sink of that name."""
+        publish = bool(content.get("verdicts", {}).get("publish", False))
+        if publish and FOLLOWER in content.get("sinks", {}):
+            self.refuse(f"sinks.{FOLLOWER}", FOLLOWER, "another name: verdicts.publish has it")
+        return publish
 
     def dead_letters(self, table: Mapping[str, Any]) -> DeadLetters:
         """Return where dead letters go."""

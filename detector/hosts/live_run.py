@@ -13,11 +13,16 @@ from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
-from detector.artifacts import read_artifact
+from detector.artifacts import Artifact
 from detector.errors import OptionError, PipelineError
+from detector.hosts.followers import Follower, Followers
+from detector.hosts.learned import PRODUCTION, learned
 from detector.hosts.live import WAITING, Timing, Wiring, Worker
 from detector.hosts.live_decode import Decoding
+from detector.hosts.live_models import Choice, Models, OneModel, RoleModels
 from detector.hosts.live_pipeline import Pipeline, load_pipeline
+from detector.hosts.statements import refuse_mute_mapping
+from detector.hosts.verdict_feed import VerdictFeed, VerdictTopic
 from detector.kafka.dead_letter_file import DeadLetterFile
 from detector.kafka.ports import Publishers, Source
 from detector.kafka.preflight import refuse_unreachable
@@ -26,10 +31,12 @@ from detector.kafka.settings import KafkaSettings, kafka_settings
 from detector.kafka.source import KafkaSource
 from detector.mapping import load_mapping
 from detector.plan import Plan, build_plan
-from detector.policy import load_policy
+from detector.policy import Policy, load_policy
 from detector.reference import load_reference
+from detector.registry import Registry
 from detector.sinks import Outbox, open_sinks
 from detector.store import Store, open_store
+from detector.store.verdicts import FOLLOWER
 from detector.telemetry import Logs, Metrics, Telemetry, parse_address
 
 _STORE, _METRICS = "DETECTOR_STORE", "DETECTOR_METRICS_ADDRESS"
@@ -42,12 +49,12 @@ class Parts:
 
     pipeline: Pipeline
     settings: KafkaSettings
-    plan: Plan
+    models: Models
     decoding: Decoding
     telemetry: Telemetry
     store: Store
     publishers: Publishers
-    outbox: Outbox
+    outbox: Follower
 
     def join(self) -> Source:
         """Become a member of the group."""
@@ -73,8 +80,9 @@ class Parts:
             outbox=self.outbox,
             telemetry=self.telemetry,
             owner=f"{socket.gethostname()}/{os.getpid()}",
+            models=self.models,
         )
-        return Worker(wiring, self.plan, self.decoding, timing)
+        return Worker(wiring, self.models.wanted, self.decoding, timing)
 
 
 def run_pipeline(path: Path) -> None:
@@ -89,6 +97,7 @@ def run_pipeline(path: Path) -> None:
             raise PipelineError("has no [source]", where=str(path), hint="Use `detector route`")
         topics = [pipeline.alerts_topic, pipeline.dead_letters.topic]
         writes = [one for one in topics if one is not None]
+        writes += pipeline.topics if pipeline.publish_verdicts else ()
         refuse_unreachable(settings, pipeline.topics, pipeline.group, writes)
         with opened(pipeline, settings) as parts, end_if_hanging(parts.telemetry):
             parts.worker().run(is_over)
@@ -97,28 +106,43 @@ def run_pipeline(path: Path) -> None:
 @contextmanager
 def opened(pipeline: Pipeline, settings: KafkaSettings) -> Iterator[Parts]:
     """Open everything, and close it whatever happens."""
-    plan, decoding = decided_by(pipeline)
+    policy = load_policy(pipeline.policy)
+    decoding = Decoding(
+        load_mapping(pipeline.mapping), policy.limits.max_line_bytes, pipeline.scanner
+    )
+    if pipeline.publish_verdicts:
+        refuse_mute_mapping(decoding.mapping, pipeline.path)
+    reference = load_reference(pipeline.reference)
+
+    def plan_of(artifact: Artifact | None) -> Plan:
+        return build_plan(policy, artifact, reference)
+
     with ExitStack() as stack:
         secrets = [*settings.secrets()]
         sinks = open_sinks(pipeline.sinks, secrets.append)
-        names = [sink.name for sink in sinks]
-        telemetry = stack.enter_context(_telemetry(pipeline, plan, names, secrets))
+        names = [sink.name for sink in sinks] + [FOLLOWER] * pipeline.publish_verdicts
+        telemetry = stack.enter_context(_telemetry(pipeline, policy, names, secrets))
         store = open_store(store_url(pipeline))
         stack.callback(store.close)
-        outbox = Outbox(store, sinks, telemetry)
-        stack.callback(outbox.close)
+        alerts = Outbox(store, sinks, telemetry)
+        stack.callback(alerts.close)
+        outbox: Follower = alerts
+        if pipeline.publish_verdicts:
+            topic = VerdictTopic(settings, decoding.mapping)
+            feed = VerdictFeed(store, store_url(pipeline), topic, telemetry)
+            stack.callback(feed.close)
+            outbox = Followers([alerts, feed])
         telemetry.health.good("store")
+        models: Models
+        if pipeline.registry is None:
+            models = OneModel(plan_of(learned(pipeline.artifact, None)))
+        else:
+            role = str(pipeline.artifact or PRODUCTION)
+            choice = Choice(Registry(pipeline.registry), role, plan_of)
+            models = stack.enter_context(RoleModels(choice, store, telemetry))
         publishers = _publishers(pipeline, settings, telemetry)
         stack.callback(publishers.close)
-        yield Parts(pipeline, settings, plan, decoding, telemetry, store, publishers, outbox)
-
-
-def decided_by(pipeline: Pipeline) -> tuple[Plan, Decoding]:
-    """Read what decides: policy, artifact, reference and mapping."""
-    policy, mapping = load_policy(pipeline.policy), load_mapping(pipeline.mapping)
-    artifact = None if pipeline.artifact is None else read_artifact(pipeline.artifact)
-    plan = build_plan(policy, artifact, load_reference(pipeline.reference))
-    return plan, Decoding(mapping, policy.limits.max_line_bytes, pipeline.scanner)
+        yield Parts(pipeline, settings, models, decoding, telemetry, store, publishers, outbox)
 
 
 def store_url(pipeline: Pipeline) -> str:
@@ -135,13 +159,13 @@ def store_url(pipeline: Pipeline) -> str:
 
 
 def _telemetry(
-    pipeline: Pipeline, plan: Plan, sinks: Sequence[str], secrets: Sequence[str]
+    pipeline: Pipeline, policy: Policy, sinks: Sequence[str], secrets: Sequence[str]
 ) -> Telemetry:
     text = (
         os.environ.get("DETECTOR_METRICS_ADDRESS") or pipeline.telemetry_address or "127.0.0.1:9464"
     )
     metrics = Metrics(pipeline.topics, sinks, limits=[_DEAD_LETTERS, WAITING])
-    metrics.alert_budget.set(plan.policy.alerts.budget_per_day)
+    metrics.alert_budget.set(policy.alerts.budget_per_day)
     level = logging.getLevelNamesMapping()[pipeline.log_level.upper()]
     return Telemetry(
         metrics,

@@ -122,6 +122,19 @@ def promote(promotion: Promotion) -> Ledger:
     )
 
 
+def try_version(url: str, version: str, by: str) -> str:
+    """Give a version the role of the shadow, verified first; an empty one ends it.
+
+    Raises:
+        DetectorError: it cannot be trusted, or somebody else has decided meanwhile.
+    """
+    registry = Registry(url)
+    name = registry.load(version).name if version else ""
+    before = registry.ledger().roles.get("shadow", "")
+    registry.decide(Decision(now_text(), "shadow", name, before, by))
+    return name
+
+
 def rollback(url: str, by: str, reason: str) -> Decision:
     """Give production back to the version before, which is verified first.
 

@@ -12,12 +12,12 @@ from pathlib import Path
 from typing import Any
 
 from detector.alerts import Alert
-from detector.artifacts import read_artifact
 from detector.compiled import CACHE, IS_KEPT
 from detector.engine import State, new_state, restore_state, step
 from detector.errors import DetectorError, OptionError, SourceError, StoreError
 from detector.hosts.events import Decoded, decoded, not_after_now
 from detector.hosts.inputs import Position, files_of, fingerprint
+from detector.hosts.learned import learned
 from detector.hosts.outputs import GrowingFile, reject_line
 from detector.hosts.paths import Named, refuse_overwriting, stdin_file
 from detector.hosts.summary import ReplaySummary
@@ -65,6 +65,7 @@ class ReplayOptions:
 
     events: str
     artifact: Path | None = None
+    registry: str | None = None
     mapping: Path | None = None
     policy: Path | None = None
     reference: Path | None = None
@@ -226,10 +227,9 @@ def _begin(options: ReplayOptions) -> _Run:
     """Check everything before the first event, and load the last checkpoint if any."""
     _refuse_overwriting(options)
     policy, mapping = load_policy(options.policy), load_mapping(options.mapping)
-    artifact = None if options.artifact is None else read_artifact(options.artifact)
     plan = build_plan(
         policy,
-        artifact,
+        learned(options.artifact, options.registry),
         load_reference(options.reference),
         emit_from_ns=options.since_ns,
         min_score=options.min_score,

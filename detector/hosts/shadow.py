@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import time
 from collections import defaultdict
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from datetime import date
-from typing import Any
+from typing import Any, Self
 
 from detector.alerts import Alert
 from detector.columns import EventBatch
@@ -15,6 +15,8 @@ from detector.engine import State, new_state, step
 from detector.evaluation import Truth
 from detector.plan import Plan
 
+_WRITTEN = ("score", "user_branch", "user_role", "detector")
+_KEPT = (*_WRITTEN, "user_id", "time")
 _MOVED = 1.0  # a power of ten: an alert that ranks otherwise
 
 
@@ -66,24 +68,70 @@ class Comparison:
 
 
 @dataclass(slots=True)
-class _Side:
-    """One of the two: its plan, its state, its alerts at their best, its time."""
+class Tally:
+    """What production and a candidate have said about the same events, added up.
 
-    plan: Plan
-    state: State
-    best: dict[str, dict[str, Any]] = field(default_factory=dict)
-    seconds: float = 0.0
+    ``before`` and ``after`` are the alerts of production and candidate by id, at their best;
+    ``days`` are UTC days since 1970. Tallies of different events, or of the same ones again,
+    add up to one: an alert counts once.
+    """
 
-    def run(self, batch: EventBatch) -> list[Alert]:
-        started = time.perf_counter()
-        result = step(self.state, batch, self.plan)
-        self.seconds += time.perf_counter() - started
-        self.state = result.state
-        for alert in result.alerts:
-            held = self.best.get(alert.alert_id)
-            if held is None or alert.fields["score"] > held["score"]:
-                self.best[alert.alert_id] = alert.fields
-        return result.alerts
+    n_events: int = 0
+    days: set[int] = field(default_factory=set)
+    before: dict[str, dict[str, Any]] = field(default_factory=dict)
+    after: dict[str, dict[str, Any]] = field(default_factory=dict)
+    seconds: list[float] = field(default_factory=lambda: [0.0, 0.0])
+
+    def note(self, batch: EventBatch, since_ns: int, alerts: Sequence[Sequence[Alert]]) -> None:
+        """Add a batch and what both have raised on it.
+
+        Args:
+            batch: the events.
+            since_ns: days count from this UTC time on.
+            alerts: production's and the candidate's.
+        """
+        times = batch.event_time_ns[batch.event_time_ns >= since_ns]
+        self.days.update((times // 86_400_000_000_000).tolist())
+        self.n_events += len(batch)
+        for said, raised in zip((self.before, self.after), alerts, strict=True):
+            for alert in raised:
+                _keep_best(said, alert.alert_id, {name: alert.fields[name] for name in _KEPT})
+
+    def add(self, other: Tally) -> None:
+        """Add what another part of the stream has given."""
+        self.n_events += other.n_events
+        self.days |= other.days
+        self.seconds = [a + b for a, b in zip(self.seconds, other.seconds, strict=True)]
+        for mine, theirs in ((self.before, other.before), (self.after, other.after)):
+            for alert_id, fields in theirs.items():
+                _keep_best(mine, alert_id, fields)
+
+    def to_json(self) -> dict[str, Any]:
+        """Return JSON values, without whom an alert is about: they lie beside models."""
+        sides = {name: _without_people(getattr(self, name)) for name in ("before", "after")}
+        days = sorted(self.days)
+        return {"n_events": self.n_events, "days": days, "seconds": self.seconds, **sides}
+
+    @classmethod
+    def from_json(cls, content: Mapping[str, Any]) -> Self:
+        """Take what ``to_json`` returned.
+
+        Raises:
+            TypeError: it is something else.
+        """
+        return cls(**{**content, "days": set(content["days"])})
+
+
+def _without_people(said: Mapping[str, Mapping[str, Any]]) -> dict[str, dict[str, Any]]:
+    return {
+        alert_id: {name: fields[name] for name in _WRITTEN} for alert_id, fields in said.items()
+    }
+
+
+def _keep_best(said: dict[str, dict[str, Any]], alert_id: str, fields: dict[str, Any]) -> None:
+    held = said.get(alert_id)
+    if held is None or fields["score"] > held["score"]:
+        said[alert_id] = fields
 
 
 class Shadow:
@@ -101,20 +149,22 @@ class Shadow:
 
     def __init__(self, production: Plan, candidate: Plan, state: State | None = None) -> None:
         held = new_state(production) if state is None else state
-        self._before = _Side(production, held)
-        self._after = _Side(candidate, new_state(candidate))
-        self._n_events = 0
-        self._days: set[int] = set()
+        self._plans = (production, candidate)
+        self._states = [held, new_state(candidate)]
+        self._tally = Tally()
 
     def run(self, batch: EventBatch) -> list[Alert]:
         """Score one batch twice; return production's alerts."""
-        alerts = self._before.run(batch)
-        self._after.run(batch)
-        since = self._before.plan.limits.emit_from_ns
-        times = batch.event_time_ns[batch.event_time_ns >= since]
-        self._days.update((times // 86_400_000_000_000).tolist())
-        self._n_events += len(batch)
-        return alerts
+        raised = [self._side(number, batch) for number in (0, 1)]
+        self._tally.note(batch, self._plans[0].limits.emit_from_ns, raised)
+        return raised[0]
+
+    def _side(self, number: int, batch: EventBatch) -> list[Alert]:
+        started = time.perf_counter()
+        result = step(self._states[number], batch, self._plans[number])
+        self._tally.seconds[number] += time.perf_counter() - started
+        self._states[number] = result.state
+        return result.alerts
 
     def comparison(self, truth: Truth | None = None) -> Comparison:
         """Compare what both have said so far.
@@ -122,30 +172,45 @@ class Shadow:
         Args:
             truth: known incidents, if any.
         """
-        before, after = self._before.best, self._after.best
-        both = before.keys() & after.keys()
-        found = [_found(truth, side) for side in (before, after)]
-        moved = (i for i in both if abs(before[i]["score"] - after[i]["score"]) >= _MOVED)
-        return Comparison(
-            production=self._before.plan.artifact_digest,
-            candidate=self._after.plan.artifact_digest,
-            n_events=self._n_events,
-            n_days=len(self._days),
-            n_before=len(before),
-            n_after=len(after),
-            gained=tuple(sorted(after.keys() - before.keys())),
-            lost=tuple(sorted(before.keys() - after.keys())),
-            reranked=tuple(sorted(moved)),
-            by={
-                name: _counts(before, after, key)
-                for name, key in (
-                    ("branch", "user_branch"), ("role", "user_role"), ("detector", "detector"),
-                )
-            },
-            lost_incidents=len(found[0] - found[1]),
-            new_incidents=len(found[1] - found[0]),
-            cost_ratio=self._after.seconds / max(self._before.seconds, 1e-9),
-        )  # fmt: skip
+        production, candidate = (plan.artifact_digest for plan in self._plans)
+        return compared(self._tally, production, candidate, truth)
+
+
+def compared(
+    tally: Tally, production: str, candidate: str, truth: Truth | None = None
+) -> Comparison:
+    """Compare what both have said.
+
+    Args:
+        tally: what they have said.
+        production: digest of what decided.
+        candidate: digest of what was tried.
+        truth: known incidents, if any.
+    """
+    before, after = tally.before, tally.after
+    both = before.keys() & after.keys()
+    found = [_found(truth, side) for side in (before, after)]
+    moved = (i for i in both if abs(before[i]["score"] - after[i]["score"]) >= _MOVED)
+    return Comparison(
+        production=production,
+        candidate=candidate,
+        n_events=tally.n_events,
+        n_days=len(tally.days),
+        n_before=len(before),
+        n_after=len(after),
+        gained=tuple(sorted(after.keys() - before.keys())),
+        lost=tuple(sorted(before.keys() - after.keys())),
+        reranked=tuple(sorted(moved)),
+        by={
+            name: _counts(before, after, key)
+            for name, key in (
+                ("branch", "user_branch"), ("role", "user_role"), ("detector", "detector"),
+            )
+        },
+        lost_incidents=len(found[0] - found[1]),
+        new_incidents=len(found[1] - found[0]),
+        cost_ratio=tally.seconds[1] / max(tally.seconds[0], 1e-9),
+    )  # fmt: skip
 
 
 def _counts(

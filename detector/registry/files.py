@@ -13,6 +13,14 @@ from detector.extras import needed
 MAX_FILE_BYTES = 2_000_000_000
 
 
+class UnreadableError(ArtifactError):
+    """A file cannot be read now; nothing is said about what it holds."""
+
+
+class UnwritableError(ArtifactError):
+    """A file cannot be written; nothing has been."""
+
+
 class Files:
     """Files of a registry by their relative names.
 
@@ -34,7 +42,8 @@ class Files:
         """Return a whole file.
 
         Raises:
-            ArtifactError: it is missing, too large or cannot be read.
+            UnreadableError: the place does not answer, or forbids it.
+            ArtifactError: it is missing or too large.
         """
         try:
             if self._store is None:
@@ -52,7 +61,7 @@ class Files:
             raise ArtifactError("is missing", where=self.where(name), hint=hint) from None
         except OSError as error:
             what = f"cannot be read ({error.strerror or type(error).__name__})"
-            raise ArtifactError(
+            raise UnreadableError(
                 what, where=self.where(name), hint="Check path and rights"
             ) from None
         if size > MAX_FILE_BYTES:
@@ -69,7 +78,7 @@ class Files:
         """Write a whole file or nothing.
 
         Raises:
-            ArtifactError: it cannot be written.
+            UnwritableError: it cannot be written.
         """
         try:
             if self._store is None:
@@ -79,7 +88,7 @@ class Files:
                 self._store.pipe_file(f"{self._root}/{name}", content)
         except OSError as error:
             what = f"cannot be written ({error.strerror or type(error).__name__})"
-            raise ArtifactError(
+            raise UnwritableError(
                 what, where=self.where(name), hint="Check path and rights"
             ) from None
 

@@ -6,6 +6,7 @@ from collections import deque
 from dataclasses import dataclass, field
 
 from detector.errors import ArtifactError
+from detector.registry.files import UnreadableError, UnwritableError
 from detector.registry.ledger import ROLLBACK, Decision
 from detector.registry.versions import Registry, Version
 
@@ -47,27 +48,46 @@ def production(registry: Registry, time: str) -> tuple[Version, str]:
         The version, and what the operator must be told (empty if all is well).
 
     Raises:
+        UnreadableError: the registry cannot be read now, which is no fault of the version.
         ArtifactError: neither can be loaded; nothing was changed then.
     """
     try:
         return registry.load("production"), ""
+    except UnreadableError:
+        raise
     except ArtifactError as error:
         reason = str(error)
     previous = registry.ledger().previous("production")
     if not previous:
         raise ArtifactError("cannot be loaded", where="production", hint=reason)
     version = registry.load(previous)
-    undo(registry, time, reason)
-    return version, f"production was rolled back to {previous[:12]}: {reason}"
+    told = f"production goes back to {previous[:12]}: {reason}"
+    try:
+        undo(registry, time, reason)
+    except UnwritableError as error:
+        told = f"{told} (the registry still names the other one: {error})"
+    return version, told
 
 
-def undo(registry: Registry, time: str, reason: str, by: str = "detector") -> Decision:
+def undo(
+    registry: Registry, time: str, reason: str, by: str = "detector", *, only: str = ""
+) -> Decision:
     """Give production back to the version before; nothing is deleted, no state is touched.
 
+    Args:
+        registry: where versions lie.
+        time: now (ISO), for the ledger.
+        reason: why, for the ledger.
+        by: who.
+        only: undo this version and no other; several workers see the same flood.
+
     Raises:
-        ArtifactError: there was none before.
+        ArtifactError: there was none before, or another version is production by now.
     """
     ledger = registry.ledger()
+    if only not in {"", ledger.roles.get("production")}:
+        hint = "Nothing to undo"
+        raise ArtifactError("is not production any more", where=only[:12], hint=hint)
     previous = ledger.previous("production")
     if not previous:
         hint = "Promote another version"

@@ -11,6 +11,8 @@ from typing import Any
 from detector.errors import ArtifactError
 
 PROMOTION, ROLLBACK = "promotion", "rollback"
+RAISES = "raises while scoring"
+"""How the reason of a rollback begins whose version cannot go on at all."""
 ROLES = ("production", "shadow")
 GATES = {
     "max_alerts_ratio": 2.0,
@@ -52,6 +54,15 @@ class Ledger:
         """Return the ledger after one more decision."""
         roles = {**self.roles, decision.role: decision.version}
         return Ledger(roles, self.gates, (*self.history, decision))
+
+    def is_given_up(self, version: str) -> bool:
+        """Tell whether a version was rolled back because it raises, and not promoted since."""
+        for decision in reversed(self.history):
+            if decision.kind == ROLLBACK and decision.before == version:
+                return decision.reason.startswith(RAISES)
+            if decision.version == version:
+                return False
+        return False
 
     def previous(self, role: str) -> str:
         """Return the version that had a role before its present one; empty if there was none."""

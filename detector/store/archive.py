@@ -16,7 +16,7 @@ from typing import Any
 
 import pyarrow as pa
 import pyarrow.parquet as pq
-from sqlalchemy import ColumnElement, Connection, Table, delete, func, select, text
+from sqlalchemy import ColumnElement, Connection, Select, Table, delete, func, select, text
 
 from detector.errors import StoreError
 from detector.store.tables import (
@@ -30,6 +30,7 @@ from detector.store.tables import (
     triage,
     verdict,
 )
+from detector.store.verdicts import FOLLOWER, TEACHING
 from detector.store.whole import arrow_schema, writing
 
 # Rows are found through the episode, which therefore goes last.
@@ -74,11 +75,22 @@ def _waiting(db: Connection, before: date) -> dict[str, date]:
         streams = db.execute(select(stream.c.stream)).scalars().all()
         for sink, arrival in db.execute(select(sink_position.c.sink, sink_position.c.arrival)):
             own = [name for name in streams if sink.endswith(f":{name}")]
-            query = select(func.min(alert.c.day)).where(alert.c.arrival > arrival)
-            day = db.execute(query.where(alert.c.stream.in_(own)) if own else query).scalar_one()
+            day = db.execute(_first_undelivered(sink, arrival, own)).scalar_one()
             if day is not None and day < before:
                 found[sink] = day
     return found
+
+
+def _first_undelivered(sink: str, number: int, streams: list[str]) -> Select[Any]:
+    """Ask for the first day behind a sink's position: of an alert, or of one with a verdict."""
+    if sink.startswith(f"{FOLLOWER}:"):
+        judged = select(func.min(episode.c.day)).join(
+            verdict, verdict.c.alert_id == episode.c.alert_id
+        )
+        teaches = verdict.c.verdict.in_(TEACHING)
+        return judged.where(verdict.c.number > number, episode.c.stream.in_(streams), teaches)
+    query = select(func.min(alert.c.day)).where(alert.c.arrival > number)
+    return query.where(alert.c.stream.in_(streams)) if streams else query
 
 
 def _move(db: Connection, day: date, folder: Path) -> dict[str, int]:

@@ -142,6 +142,10 @@ class Store(Protocol):
         """
         ...
 
+    def last_arrival(self) -> int:
+        """Return the number of the newest alert line, 0 if there is none."""
+        ...
+
     def n_arrivals(self, after: int, limit: int, stream: str) -> int:
         """Count the alert lines of a stream after a number, up to ``limit``."""
         ...

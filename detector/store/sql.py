@@ -118,6 +118,10 @@ class SqlStore:
         rows = self._db.read(lambda do: do.rows(statement, values))
         return [Arrival(number, name, f"{line}\n".encode()) for number, name, line in rows]
 
+    def last_arrival(self) -> int:
+        """Return the number of the newest alert line, 0 if there is none."""
+        return int(self._db.read(lambda do: do.rows(sql.LAST_ARRIVAL, {}))[0][0])
+
     def n_arrivals(self, after: int, limit: int, stream: str) -> int:
         """Count the alert lines of a stream after a number, up to ``limit``."""
         values = {"after": after, "limit": limit, "stream": stream}

@@ -63,6 +63,7 @@ where excluded.stream <> episode.stream or excluded.version >= episode.version
 ALERTS_AFTER = "select arrival, stream, content from alert where arrival > :after"
 BY_ARRIVAL = " order by arrival limit :limit"
 OF_STREAM = " and stream = :stream"
+LAST_ARRIVAL = "select coalesce(max(arrival), 0) from alert"
 COUNT_AFTER = """
 select count(*) from (
     select 1 from alert where stream = :stream and arrival > :after limit :limit

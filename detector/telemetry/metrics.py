@@ -21,6 +21,7 @@ SEVERITIES = ("low", "medium", "high", "critical")
 LIMITS = (
     "unscored", "tail_limit", "customer_limit", "branch_limit", "value_limit", "approval_limit",
 )  # fmt: skip
+MODEL_PROBLEMS = ("refused", "flood", "unreadable", "shadow")
 OTHER = "other"
 
 _BATCH_BUCKETS = (0.001, 0.003, 0.01, 0.03, 0.1, 0.3, 1.0, 3.0, 10.0, 30.0)
@@ -160,6 +161,13 @@ class Metrics:
             "detector_artifact_age_seconds", "Time since the artifact in force was made; NaN: none."
         )
         self.artifact_age.set(math.nan)
+        self.model_problems = self._counter(
+            "detector_model_problems_total",
+            "Versions refused or undone after a flood, registries not read, shadows dropped.",
+            ("problem",),
+        )
+        for problem in MODEL_PROBLEMS:
+            self.model_problems.labels(problem)
 
     def _declare_sinks(self) -> None:
         by_sink = ("sink",)

@@ -23,7 +23,7 @@ from detector.store.archive import archive as archive_days
 from detector.store.backup import back_up, restore
 from detector.store.console import ConsoleStore
 from detector.store.queries import Filter, list_alerts
-from detector.store.tables import METADATA, account, audit_entry, comment, mention, triage
+from detector.store.tables import METADATA, account, audit_entry, comment, mention, triage, verdict
 from detector.store.whole import prepare, reading
 from tests.conftest import Run
 from tests.contracts.alerts import an_alert, lines
@@ -295,6 +295,25 @@ def test_what_a_sink_has_not_delivered_stays(filled: str, tmp_path: Path, detect
     assert (told.code, "syslog:access/0 has not delivered" in told.err) == (0, True)
     assert detector(*command, "--undelivered-too").code == 0
     assert everything(filled)["alert"] == []
+
+
+def test_a_verdict_that_has_not_been_published_stays(filled: str, tmp_path: Path) -> None:
+    """With its alert: the engine has still to learn it; numbers of verdicts are their own."""
+    late = an_alert("柜员3", 2, day=1)
+    with closing(open_store(filled)) as store:
+        store.move_sink("verdicts:access/0", 1)
+    with closing(ConsoleStore(filled)) as console, console.writing() as db:
+        by = {"alert_id": late.alert_id, "alert_version": 1, "reason": "", "author": "chen"}
+        for word in ("benign", "confirmed", "test"):
+            db.execute(insert(verdict).values(**by, verdict=word, given_ms=1))
+    done = archive_days(filled, DAY + timedelta(2), tmp_path / "old")
+    with closing(open_store(filled)) as store:
+        store.move_sink("verdicts:access/0", 2)
+    again = archive_days(filled, DAY + timedelta(2), tmp_path / "old")
+
+    assert done.waiting == {"verdicts:access/0": DAY + timedelta(1)}
+    assert done.rows["episode"] == again.rows["episode"] == 3
+    assert again.waiting == {}
 
 
 def test_a_foreign_file_in_the_archive_is_not_overwritten(filled: str, tmp_path: Path) -> None:

@@ -20,12 +20,8 @@ from detector.store import Store
 from detector.telemetry import Logs, Metrics, Telemetry
 from tests.kafka.tripping import Fuse, Killed, TrippingStore
 
-TELEMETRY = Telemetry(
-    Metrics(),
-    ("kafka", "store"),
-    address=None,
-    logs=Logs(stream=io.StringIO(), level=logging.CRITICAL),
-)
+QUIET = Logs(stream=io.StringIO(), level=logging.CRITICAL)
+TELEMETRY = Telemetry(Metrics(), ("kafka", "store"), address=None, logs=QUIET)
 
 
 class Record(NamedTuple):
@@ -272,6 +268,7 @@ class Schedule:
     plan: Plan
     decoding: Decoding
     n_workers: int = 2
+    models: Any = None
     hits: set[str] = field(default_factory=set)
     n_turns: int = 0
 
@@ -311,6 +308,7 @@ class Schedule:
             outbox=Outbox(self.store, [], TELEMETRY),
             telemetry=TELEMETRY,
             owner="simulated",
+            models=self.models,
         )
         return Worker(wiring, self.plan, self.decoding, timing), fuse
 

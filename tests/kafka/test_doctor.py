@@ -216,6 +216,16 @@ def test_a_user_without_rights_learns_which_are_missing(
     assert all("by this user" in what or "authoriz" in what.lower() for what in errors)
 
 
+def test_where_verdicts_go_back_the_source_must_be_writable(
+    examined: Examined, new_topic: Callable[..., str]
+) -> None:
+    """A right that reading does not need."""
+    topic = new_topic()
+
+    assert ("ok", "may be written") not in examined(topic)
+    assert ("ok", "may be written") in examined(topic, "[verdicts]\npublish = true")
+
+
 @pytest.mark.parametrize(
     ("protocol", "settings", "words"),
     [

@@ -11,7 +11,9 @@ from detector.artifacts import read_artifact
 from detector.engine import new_state, step
 from detector.evaluation import read_truth
 from detector.hosts.events import decoded
-from detector.hosts.shadow import Comparison, Shadow
+from detector.hosts.live_shadow import place_of, write_tally
+from detector.hosts.models import try_version
+from detector.hosts.shadow import Comparison, Shadow, Tally
 from detector.mapping import load_mapping
 from detector.plan import Plan, build_plan
 from detector.policy import load_policy
@@ -196,3 +198,53 @@ def test_keys_and_versions_are_made_on_the_command_line(
     broken = detector("models", "verify", name, "--registry", models)
     assert broken.code == 3
     assert "arrays.npz: has changed since it was added" in broken.out
+
+
+def test_tallies_of_many_streams_add_up_to_one_comparison(
+    detector: Run, shelf: Shelf, bank: Path, plans: tuple[Plan, Plan], tmp_path: Path
+) -> None:
+    """Written by workers, stream by stream; the same one again changes no count of alerts."""
+    for version, before in ((shelf.second, ""), (shelf.first, shelf.second)):
+        shelf.registry.decide(Decision("t", "production", version, before, "ben"))
+    try_version(str(shelf.folder), shelf.second, "ben")
+    parts = [Tally(), Tally()]
+    states = [new_state(plan) for plan in plans]
+    for number, chunk in enumerate(decoded(str(bank / "events.jsonl"), load_mapping(None), 10**6)):
+        raised = []
+        for side, plan in enumerate(plans):
+            result = step(states[side], chunk.batch, plan)
+            states[side] = result.state
+            raised.append(result.alerts)
+        parts[number % 2].note(chunk.batch, 0, raised)
+    for number, tally in enumerate((*parts, parts[0])):
+        place = place_of(shelf.first, shelf.second, f"topic/{number}")
+        write_tally(shelf.registry, place, tally)
+    report = tmp_path / "comparison.json"
+    done = detector("models", "compare", "--registry", shelf.folder, "--output", report)
+    found = Comparison(**json.loads(report.read_text()))
+    whole = Tally()
+    for tally in parts:
+        whole.add(tally)
+
+    assert done.code == 0, done.err
+    assert (found.production, found.candidate) == (shelf.first, shelf.second)
+    assert (found.n_before, found.n_after) == (len(whole.before), len(whole.after))
+    assert 0 < found.n_before < found.n_after
+    assert f"{found.n_before} alerts now, {found.n_after} with the candidate" in done.out
+    (shelf.folder / place).write_text("{}")
+    broken = detector("models", "compare", "--registry", shelf.folder)
+    assert (broken.code, "topic-2.json: is no tally of a shadow" in broken.err) == (2, True)
+
+
+def test_the_shadow_is_given_and_taken_on_the_command_line(detector: Run, shelf: Shelf) -> None:
+    """Verified first; nothing has been compared yet."""
+    shelf.registry.decide(Decision("t", "production", shelf.first, "", "ben"))
+    say = ["--registry", shelf.folder, "--by", "ben"]
+
+    assert detector("models", "try", shelf.second[:8], *say).out == f"shadow is {shelf.second}\n"
+    none = detector("models", "compare", "--registry", shelf.folder)
+    assert "holds no comparison yet" in none.err
+    assert detector("models", "try", *say).out == "there is no shadow\n"
+    (shelf.folder / "versions" / shelf.second / "arrays.npz").write_bytes(b"")
+    assert "has changed since it was added" in detector("models", "try", shelf.second, *say).err
+    assert shelf.registry.ledger().roles == {"production": shelf.first, "shadow": ""}
