@@ -20,7 +20,7 @@ import numpy as np
 
 from detector.compiled import aside, part
 from detector.scoring.model import Limits, Model, Rows
-from detector.state.days import weight_of_day
+from detector.state.days import has_bit, set_bit, weight_of_day
 from detector.state.layout import (
     BALANCE,
     DAY,
@@ -30,14 +30,12 @@ from detector.state.layout import (
     LINE,
     N_CLOSED,
     N_FIELDS,
-    N_RING,
     N_VALUES,
     NO_DAY,
     OTHERS,
     PROFILE_N,
     PROFILE_NEW,
     RAW,
-    RING_DAY,
     TODAY_N,
     TODAY_NEW,
     UNLIKE,
@@ -106,7 +104,7 @@ def _fold_closed(
         day = pairs.day[cell, parity]
         if day in (NO_DAY, days.ints[me[LINE + parity], DAY]):
             continue
-        if not is_unlike(me, day):
+        if not has_bit(me, UNLIKE, day):
             count += weight_of_day(me, day, flagged_weight) * pairs.today[cell, parity]
         pairs.day[cell, parity] = NO_DAY
         pairs.today[cell, parity] = 0
@@ -160,13 +158,6 @@ def score_values(
 
 
 @part
-def is_unlike(me: I64, day: int) -> bool:
-    """Tell whether a closed day looked so unlike the actor that its values do not teach."""
-    back = me[RING_DAY] - day
-    return bool(0 <= back < N_RING and (me[UNLIKE] >> back) & 1 == 1)
-
-
-@part
 def mark_unlike(me: I64, day: int, balance: float) -> bool:
     """Judge a day that closes, and remember it; return whether its values do not teach.
 
@@ -176,11 +167,10 @@ def mark_unlike(me: I64, day: int, balance: float) -> bool:
         balance: ``BALANCE`` of the day.
     """
     me[UNLIKE_RUN] = me[UNLIKE_RUN] + 1 if balance > 0.0 else 0
-    back = me[RING_DAY] - day
-    if not 0 < me[UNLIKE_RUN] <= _NEW_NORMAL_DAYS or not 0 <= back < N_RING:
+    if not 0 < me[UNLIKE_RUN] <= _NEW_NORMAL_DAYS:
         return False
-    me[UNLIKE] |= 1 << back
-    return True
+    set_bit(me, UNLIKE, day)
+    return has_bit(me, UNLIKE, day)
 
 
 @part

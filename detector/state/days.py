@@ -140,22 +140,35 @@ def _move_ring(me: I64, ring: I32, day: int) -> None:
 
 
 @part
+def set_bit(me: I64, bits: int, day: int) -> None:
+    """Set the bit of a closed day in FLAGGED, REFUSED or UNLIKE, if it lies in the window."""
+    back = me[RING_DAY] - day
+    if 0 <= back < N_RING:
+        me[bits] |= 1 << back
+
+
+@part
+def has_bit(me: I64, bits: int, day: int) -> bool:
+    """Tell whether the bit of a closed day is set; of days before the window none is."""
+    back = me[RING_DAY] - day
+    return bool(0 <= back < N_RING and (me[bits] >> back) & 1 == 1)
+
+
+@part
 def mark_day(me: I64, day: int, weight: float) -> None:
     """Remember of a closed day that it teaches less than others, or nothing."""
-    back = me[RING_DAY] - day
-    if weight < 1.0 and 0 <= back < N_RING:
-        me[FLAGGED] |= 1 << back
-        if weight == 0.0:
-            me[REFUSED] |= 1 << back
+    if weight < 1.0:
+        set_bit(me, FLAGGED, day)
+    if weight == 0.0:
+        set_bit(me, REFUSED, day)
 
 
 @part
 def weight_of_day(me: I64, day: int, flagged_weight: float) -> float:
     """Return how much a closed day teaches; of days before the window nothing is known."""
-    back = me[RING_DAY] - day
-    if not 0 <= back < N_RING or (me[FLAGGED] >> back) & 1 == 0:
+    if not has_bit(me, FLAGGED, day):
         return 1.0
-    return 0.0 if (me[REFUSED] >> back) & 1 == 1 else flagged_weight
+    return 0.0 if has_bit(me, REFUSED, day) else flagged_weight
 
 
 @kernel

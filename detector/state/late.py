@@ -5,13 +5,10 @@ Everything behind a late row moves up by one; what leads to those rows follows.
 
 from __future__ import annotations
 
-import numpy as np
-
 from detector.compiled import aside, part
 from detector.state.layout import (
     CHUNK,
     CHUNK_CLASS,
-    CHUNK_ROWS,
     COUNTS_1H,
     COUNTS_10M,
     HAS_VOLUME,
@@ -28,6 +25,7 @@ from detector.state.layout import (
 )
 from detector.state.tail import (
     HOUR_NS,
+    ROWS_OF_CLASS,
     TEN_MINUTES_NS,
     copy_row,
     head_of,
@@ -35,8 +33,6 @@ from detector.state.tail import (
     note_last,
     write_row,
 )
-
-_ROWS = np.array(CHUNK_ROWS, dtype=np.int64)
 
 
 @aside
@@ -109,7 +105,7 @@ def _number_from(arena: Arena, pairs: CustomerPairs, me: I64, first: int) -> Non
 @part
 def _chain_late(arena: Arena, me: I64, position: int) -> None:
     """Let links follow the rows that a late row has moved up, and chain it among them."""
-    base, rows = me[CHUNK], _ROWS[me[CHUNK_CLASS]]
+    base, rows = me[CHUNK], ROWS_OF_CLASS[me[CHUNK_CLASS]]
     for bucket in range(base, base + rows):
         if arena.event_head[bucket] > position:
             arena.event_head[bucket] += 1

@@ -14,7 +14,6 @@ from detector.state.approvals import with_room
 from detector.state.layout import (
     ARENA_TOP,
     CHUNK_CLASS,
-    CHUNK_ROWS,
     DAYS_TOP,
     FREE_DAY,
     I64,
@@ -45,12 +44,11 @@ from detector.state.layout import (
     empty_values,
 )
 from detector.state.tables import fill_actor_table, move_cells, place_keys
-from detector.state.tail import move_customers, pack_chunks
+from detector.state.tail import ROWS_OF_CLASS, move_customers, pack_chunks
 
 _GROWTH = 1.3  # little slack: state is counted per active user
 _SMALL_GROWTH, _SMALL_BYTES = 2.0, 2**26  # below it slack is cheap, and moving is not
 _Pairs = CustomerPairs | BranchPairs | ValuePairs
-_ROWS = np.array(CHUNK_ROWS, dtype=np.int64)
 _KEPT_DAYS = 33  # a pair not seen for so long is outside every window of its two open days
 
 
@@ -145,7 +143,7 @@ def _grow_rest(old: RestHours) -> RestHours:
 def _grow_arena(old: Arena, actors: Actors, counts: I64) -> Arena:
     """Move all chunks side by side, leaving out the free ones, with room behind them."""
     n_actors = int(counts[N_ACTORS])
-    n_rows = int(_ROWS[actors.ints[:n_actors, CHUNK_CLASS]].sum())
+    n_rows = int(ROWS_OF_CLASS[actors.ints[:n_actors, CHUNK_CLASS]].sum())
     n_bytes = sum(column.nbytes for column in old)
     new = empty_arena(max(_more(n_rows, n_bytes) + 2 * MAX_TAIL, 4 * MAX_TAIL))
     counts[ARENA_TOP] = pack_chunks(old, new, actors.ints, n_actors)

@@ -86,6 +86,7 @@ from detector.state.layout import (
 )
 from detector.state.memory import widths_of
 from detector.state.tables import fill_actor_table
+from detector.state.tail import ROWS_OF_CLASS
 
 _REMEDY = "The state is of another version: start with an empty store"
 _UNCHANGED = "Start with an empty store, or restore an unchanged copy"
@@ -97,7 +98,6 @@ _MAKERS: dict[type, Callable[[int], _Pairs | Arena | Approvals]] = {
     ValuePairs: empty_values,
     Approvals: empty_approvals,
 }
-_ROWS = np.array(CHUNK_ROWS, dtype=np.int64)
 _N_RULES = 4  # none, and those of scoring.account
 _MANY, _DAYS = 2**31, 2**15  # pairs keep counts in 32 bits, days in 16
 # column, how many from it on, lowest, end: what kernels index with, or shift by
@@ -273,7 +273,7 @@ def _check_arena(tables: Tables) -> None:
     arena, top = tables.arena, int(tables.counts[ARENA_TOP])
     ints = tables.actors.ints[: tables.counts[N_ACTORS]]
     _check(top <= arena.time_ns.size, "counts")
-    base, rows, end = ints[:, CHUNK], _ROWS[ints[:, CHUNK_CLASS]], ints[:, TAIL_END]
+    base, rows, end = ints[:, CHUNK], ROWS_OF_CLASS[ints[:, CHUNK_CLASS]], ints[:, TAIL_END]
     for column in (OPEN_1H, OPEN_10M):
         _check((ints[:, TAIL_START] <= ints[:, column]).all(), "actors.ints")
         _check((ints[:, column] <= end).all(), "actors.ints")

@@ -38,13 +38,13 @@ from detector.state.tables import home_cell
 TEN_MINUTES_NS = 600_000_000_000
 HOUR_NS = 3_600_000_000_000
 N_CLASSES = len(CHUNK_ROWS)
-_ROWS = np.array(CHUNK_ROWS, dtype=np.int64)
+ROWS_OF_CLASS = np.array(CHUNK_ROWS, dtype=np.int64)
 
 
 @part
 def head_of(key: int, size_class: int) -> int:
     """Return the bucket of an event or customer in a chunk of this size."""
-    return home_cell(key, _ROWS[size_class])
+    return home_cell(key, ROWS_OF_CLASS[size_class])
 
 
 @part
@@ -55,8 +55,8 @@ def take_chunk(arena: Arena, counts: I64, size_class: int) -> int:
         arena.free[size_class] = arena.time_ns[base]
     else:
         base = counts[ARENA_TOP]
-        counts[ARENA_TOP] = base + _ROWS[size_class]
-    _cut_chains(arena, base, _ROWS[size_class])
+        counts[ARENA_TOP] = base + ROWS_OF_CLASS[size_class]
+    _cut_chains(arena, base, ROWS_OF_CLASS[size_class])
     return int(base)
 
 
@@ -95,7 +95,7 @@ def _chain(arena: Arena, base: int, rows: int, i: int) -> None:
 @part
 def _chain_all(arena: Arena, me: I64) -> None:
     """Chain the rows of a tail anew after they have moved."""
-    base, rows = me[CHUNK], _ROWS[me[CHUNK_CLASS]]
+    base, rows = me[CHUNK], ROWS_OF_CLASS[me[CHUNK_CLASS]]
     _cut_chains(arena, base, rows)
     for i in range(me[TAIL_START], me[TAIL_END]):
         _chain(arena, base, rows, i)
@@ -141,14 +141,14 @@ def _forget_before(arena: Arena, me: I64, start: int) -> None:
 @part
 def make_room(arena: Arena, counts: I64, me: I64, keep_ns: int, max_rows: int) -> None:
     """Make room for one more row: forget what is too old, move, or grow to a larger chunk."""
-    if me[TAIL_END] >= _ROWS[me[CHUNK_CLASS]]:
+    if me[TAIL_END] >= ROWS_OF_CLASS[me[CHUNK_CLASS]]:
         _move_tail(arena, counts, me, keep_ns, max_rows)
 
 
 @aside
 def _move_tail(arena: Arena, counts: I64, me: I64, keep_ns: int, max_rows: int) -> None:
     base, size_class = me[CHUNK], me[CHUNK_CLASS]
-    rows = _ROWS[size_class]
+    rows = ROWS_OF_CLASS[size_class]
     start, end = me[TAIL_START], me[TAIL_END]
     while start < end and arena.time_ns[base + start] <= me[NEWEST_NS] - keep_ns:
         start += 1
@@ -230,7 +230,7 @@ def append_in_order(
             new_10m = 1 if last < me[OPEN_10M] else 0
         note_last(pairs, me, cell, end)
     write_row(arena, base + end, t_ns, event, cell, records, volume)
-    _chain(arena, base, _ROWS[me[CHUNK_CLASS]], end)
+    _chain(arena, base, ROWS_OF_CLASS[me[CHUNK_CLASS]], end)
     me[TAIL_END] = end + 1
     for first, new in ((COUNTS_10M, new_10m), (COUNTS_1H, new_1h)):
         me[first] += 1
@@ -260,7 +260,7 @@ def pack_chunks(old: Arena, new: Arena, ints: I64, n_actors: int) -> int:
     top = 0
     for slot in range(n_actors):
         me = ints[slot]
-        base, rows = me[CHUNK], _ROWS[me[CHUNK_CLASS]]
+        base, rows = me[CHUNK], ROWS_OF_CLASS[me[CHUNK_CLASS]]
         for i in range(me[TAIL_START], me[TAIL_END]):
             copy_row(old, base + i, new, top + i)
         for i in range(rows):
