@@ -15,6 +15,7 @@ from detector.artifacts import Artifact
 from detector.detections import DETECTORS
 from detector.hashing import hash_strings, mix
 from detector.limits import channel_of_counts, limits_of
+from detector.lookup import looked_up
 from detector.policy import Policy
 from detector.reference import Reference
 from detector.scoring import builtin
@@ -36,6 +37,7 @@ _EVER_NS = -(2**63)
 _DECAY_DAYS = 512
 _EPOCH_ORDINAL = 719_163  # date(1970, 1, 1).toordinal()
 PER_CUSTOMER = (SENSITIVE, SECRET, DENIED)  # grow with the customers of a day
+BUILTIN = "builtin"  # stands for the digest where nothing was learned
 LEAST_SHARE = 1e-4  # of a value that the history does not hold
 
 # What an artifact must bring; the rest of the model comes from reference tables.
@@ -78,10 +80,7 @@ class Plan:
 
     def value_shares(self, keys: NDArray[np.int64]) -> NDArray[np.float64]:
         """(n,) bank-wide share of each value; unknown ones get the least share."""
-        if self.value_key.size == 0:
-            return np.full(keys.size, LEAST_SHARE, dtype=np.float64)
-        at = np.minimum(np.searchsorted(self.value_key, keys), self.value_key.size - 1)
-        return np.where(self.value_key[at] == keys, self.value_share[at], LEAST_SHARE)
+        return looked_up(keys, self.value_key, self.value_share, LEAST_SHARE)
 
 
 def build_plan(
@@ -134,7 +133,7 @@ def build_plan(
         branches=branches,
         staff=_staff_texts(reference),
         policy_digest=policy.digest,
-        artifact_digest="builtin" if artifact is None else artifact.digest,
+        artifact_digest=BUILTIN if artifact is None else artifact.digest,
         reference_digest=reference.digest,
         reasons=reasons_of(reference),
         value_key=np.ascontiguousarray(arrays["value_key"], dtype=np.int64),

@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 
 from detector.errors import SnapshotError
 from detector.hashing import hash_strings
+from detector.lookup import looked_up
 from detector.plan import Plan
 from detector.state.layout import HOME, HOME_KEY, I64, N_ACTORS, ROLE
 
@@ -54,12 +55,11 @@ def _roles(held: I64, users: NDArray[np.generic], roles: Sequence[str], plan: Pl
     rows = np.array([*(plan.roles.get(name, -1) for name in roles), -1], dtype=np.int64)
     found = rows[held]
     staff = plan.model.staff_key
-    if staff.size:
-        order = np.argsort(staff, kind="stable")
-        at = order[np.minimum(np.searchsorted(staff, users, sorter=order), staff.size - 1)]
-        told = np.where(staff[at] == users, plan.model.staff_role[at], -1)
-        found = np.where(found < 0, told, found)
-    return np.asarray(found, dtype=np.int64)
+    order = np.argsort(staff, kind="stable")
+    told = looked_up(
+        users.astype(np.int64, copy=False), staff[order], plan.model.staff_role[order], -1
+    )
+    return np.asarray(np.where(found < 0, told, found), dtype=np.int64)
 
 
 def _branch_rows(keys: I64, plan: Plan) -> I64:
@@ -67,8 +67,5 @@ def _branch_rows(keys: I64, plan: Plan) -> I64:
     names = list(plan.branches)
     known = hash_strings(names)
     order = np.argsort(known, kind="stable")
-    rows = np.array([plan.branches[name] for name in names], dtype=np.int64)[order]
-    if not rows.size:
-        return np.zeros(keys.size, dtype=np.int64)
-    at = np.minimum(np.searchsorted(known[order], keys), rows.size - 1)
-    return np.where(known[order][at] == keys, rows[at], 0)
+    rows = np.array([plan.branches[name] for name in names], dtype=np.int64)
+    return looked_up(keys, known[order], rows[order], 0)

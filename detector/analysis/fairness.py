@@ -5,16 +5,14 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any
 
-from detector.analysis.judge import wilson
 from detector.analysis.result import Result
 from detector.analysis.tables import newcomers, shifts
 from detector.errors import OptionError
 from detector.evaluation import Truth
 from detector.extras import needed
+from detector.shares import FAR_MORE, LEAST_DAYS, wilson
 
 GROUPS = ("role", "branch", "part_time", "night_shift", "newcomer")
-FAR_MORE = 2.0  # times the rate of all others, surely: the interval's lower end lies above it
-_LEAST_DAYS = 30
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,7 +57,7 @@ def fairness(result: Result, truth: Truth | None = None) -> Fairness:
 
 
 def _warnings(table: Any) -> tuple[str, ...]:
-    far = table[(table["n_days"] >= _LEAST_DAYS) & (table["low"] > FAR_MORE * table["others"])]
+    far = table[(table["n_days"] >= LEAST_DAYS) & (table["low"] > FAR_MORE * table["others"])]
     return tuple(
         f"{row.kind} {row.group}: {row.false_rate:.1%} of {row.n_days} days are false alarms, "
         f"{row.times:.1f} times as many as of all others"

@@ -9,19 +9,17 @@ from datetime import date
 from pathlib import Path
 from typing import Any
 
-import numpy as np
-
 from detector.alerts import alert_id
 from detector.analysis.answers import WhatIf
 from detector.analysis.result import Result
 from detector.errors import OptionError
 from detector.evaluation import Evaluation, Ranking, Truth, evaluate_ranking, read_truth
 from detector.extras import needed
+from detector.shares import wilson
 
 CONFIRMED, BENIGN = "confirmed", "benign"
 VERDICTS = (CONFIRMED, BENIGN, "wrong_team", "test")
 _EPOCH = date(1970, 1, 1)
-_Z90 = 1.6448536269514722  # both tails of 5 %
 
 
 @dataclass(frozen=True, slots=True)
@@ -156,20 +154,3 @@ def _at_budget(budget: int, ranking: Ranking, verdicts: dict[str, str]) -> Verdi
         precision_high=high,
         recall=n_confirmed / n_all if n_all else float("nan"),
     )
-
-
-def wilson(n_hits: int, n: int, z: float = _Z90) -> tuple[float, float]:
-    """Return the interval of a share: 90 % unless ``z`` says otherwise; (0, 1) for nothing.
-
-    Source:
-        Wilson (1927), the score interval.
-
-    >>> [round(x, 3) for x in wilson(5, 10)]
-    [0.269, 0.731]
-    """
-    if n == 0:
-        return 0.0, 1.0
-    share, spread = n_hits / n, z * z / n
-    middle = (share + spread / 2.0) / (1.0 + spread)
-    half = z / (1.0 + spread) * float(np.sqrt(share * (1.0 - share) / n + spread / (4.0 * n)))
-    return max(middle - half, 0.0), min(middle + half, 1.0)

@@ -8,12 +8,13 @@ from typing import Any
 import numpy as np
 
 from detector.analysis.answers import WhatIf
-from detector.analysis.judge import evaluate, wilson
+from detector.analysis.judge import evaluate
 from detector.analysis.result import Result
 from detector.detections import DETECTORS
 from detector.errors import OptionError
 from detector.evaluation import Evaluation
 from detector.extras import needed
+from detector.shares import wilson
 
 _NOMINAL = (1.0, 1.5, 2.0, 2.5, 3.0)
 _NEW_DAYS, _PART_TIME = 10, 2 / 3

@@ -11,9 +11,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from math import inf
 
-FAR_MORE = 2.0  # times the rate of all others, surely: the interval's lower end lies above it
-_LEAST_DAYS = 30
-_SURE = 0.9
+from detector.shares import FAR_MORE, LEAST_DAYS, wilson
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,17 +58,9 @@ def _of_kind(
     n_people, n_alerts = people.total(), counts.total()
     for group, n in counts.items():
         n_days, n_others = people[group] * days, (n_people - people[group]) * days
-        if n_days < _LEAST_DAYS or n_others < _LEAST_DAYS:
+        if n_days < LEAST_DAYS or n_others < LEAST_DAYS:
             continue
         others = (n_alerts - n) / n_others
-        if _at_least(n, n_days) > FAR_MORE * others:
+        if wilson(n, n_days)[0] > FAR_MORE * others:
             times = n / n_days / others if others else None
             yield Burden(kind, group, people[group], n, n_days, times)
-
-
-def _at_least(n: int, n_days: int) -> float:
-    """Return the lower end of a share's 90 % interval (Wilson 1927)."""
-    from scipy.stats import binomtest
-
-    interval = binomtest(n, n_days).proportion_ci(confidence_level=_SURE, method="wilson")
-    return float(interval.low)

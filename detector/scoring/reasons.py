@@ -16,6 +16,7 @@ from detector.columns import Coded, EventBatch
 from detector.compiled import kernel
 from detector.customers import Approval
 from detector.hashing import hash_strings, mix
+from detector.lookup import is_in
 from detector.reference import Reference
 from detector.state.layout import I64
 from detector.state.tables import find_cell, place_keys
@@ -25,18 +26,6 @@ _ZONES_NS = _DAY_NS // 2  # a local day of any zone lies within half a day of th
 _EPOCH_ORDINAL = 719_163
 _EVER_NS = 2**62
 Period = tuple[int, int]
-
-
-def is_in(keys: NDArray[np.int64], table: NDArray[np.int64]) -> NDArray[np.bool_]:
-    """(n,) whether each key is in a sorted table.
-
-    >>> is_in(np.array([3, 4]), np.array([1, 3])).tolist()
-    [True, False]
-    """
-    if table.size == 0:
-        return np.zeros(keys.size, dtype=np.bool_)
-    at = np.minimum(np.searchsorted(table, keys), table.size - 1)
-    return np.asarray(table[at] == keys)
 
 
 def key_set(keys: I64) -> I64:
