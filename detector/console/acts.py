@@ -8,12 +8,14 @@ from datetime import UTC, datetime
 from typing import Any
 
 import orjson
-from sqlalchemy import Connection, func, insert, select, update
+from sqlalchemy import Connection, func, select
 
 from detector.console.journal import entry_of
 from detector.console.journal_chain import Entry
 from detector.store.console import ConsoleStore
-from detector.store.tables import audit_entry, setting
+from detector.store.queries import count_up_to
+from detector.store.settings import set_setting, setting_of
+from detector.store.tables import audit_entry
 
 ACTS = (
     "alert.triage", "alert.comment", "alert.ask", "suppression.save", "suppression.end",
@@ -48,9 +50,9 @@ class Acts:
 
     def n_arrivals(self, after: int, limit: int, stream: str) -> int:  # noqa: ARG002
         """Count acts after a number, up to a limit."""
-        some = _acts_after(max(after, self._nothing_until.get(after, 0))).limit(limit).subquery()
+        since = max(after, self._nothing_until.get(after, 0))
         with self._store.reading() as db:
-            return int(db.execute(select(func.count()).select_from(some)).scalar_one())
+            return count_up_to(db, _acts_after(since), limit)
 
     def sink_position(self, sink: str) -> int:
         """Return what was delivered last; a new sink begins at the end of the log."""
@@ -97,16 +99,3 @@ def _newest(db: Connection) -> int:
 
 def _position(sink: str) -> str:
     return f"webhooks.position.{sink}"
-
-
-def setting_of(db: Connection, name: str) -> str | None:
-    """Return a setting of the store, None if nobody has set it."""
-    found: str | None = db.execute(select(setting.c.value).where(setting.c.name == name)).scalar()
-    return found
-
-
-def set_setting(db: Connection, name: str, value: str, now_ms: int) -> None:
-    """Change a setting of the store, or make it."""
-    values = {"value": value, "changed_by": "console", "changed_ms": now_ms}
-    if db.execute(update(setting).where(setting.c.name == name).values(**values)).rowcount == 0:
-        db.execute(insert(setting).values(name=name, **values))

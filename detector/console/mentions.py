@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from typing import Any
 
-from sqlalchemy import Connection, Select, func, select, update
+from sqlalchemy import Connection, Select, select, update
 
 from detector.console.viewing import Viewer
+from detector.store.queries import count_up_to
 from detector.store.tables import comment, episode, mention
 
 _MOST = 100
@@ -26,9 +27,7 @@ def listed(db: Connection, viewer: Viewer) -> list[dict[str, Any]]:
 def n_unseen(db: Connection, viewer: Viewer) -> int:
     """Count those this person has not seen, up to a hundred."""
     some = _mine(viewer, select(mention.c.comment)).where(mention.c.seen_ms.is_(None))
-    return int(
-        db.execute(select(func.count()).select_from(some.limit(_MOST).subquery())).scalar_one()
-    )
+    return count_up_to(db, some, _MOST)
 
 
 def see(db: Connection, viewer: Viewer, numbers: list[int]) -> None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from sqlalchemy import delete, insert, select
+from sqlalchemy import select
 
 from detector.console import events_behind
 from detector.console.journal import Anchors
@@ -17,8 +17,11 @@ from detector.errors import OptionError
 from detector.policy import load_policy
 from detector.sinks import open_sinks
 from detector.store.console import ConsoleStore
-from detector.store.tables import account, setting
+from detector.store.settings import set_setting, setting_of
+from detector.store.tables import account
 from detector.telemetry import Logs, Metrics, Telemetry
+
+_BUDGET = "daily_budget"
 
 
 def open_console(url: str, settings: ConsoleSettings, policy: Path | None) -> Console:
@@ -56,13 +59,10 @@ def _secrets(settings: ConsoleSettings) -> tuple[str, ...]:
 
 def _tell_budget(console: Console) -> None:
     """Write the budget where the dashboards look for it, so that both hold back the same."""
-    mine, value = setting.c.name == "daily_budget", str(console.budget)
+    budget = str(console.budget)
     with console.store.writing() as db:
-        if db.execute(select(setting.c.value).where(mine)).scalar() == value:
-            return
-        by = {"changed_by": "console", "changed_ms": console.clock_ms()}
-        db.execute(delete(setting).where(mine))
-        db.execute(insert(setting).values(name="daily_budget", value=value, **by))
+        if setting_of(db, _BUDGET) != budget:
+            set_setting(db, _BUDGET, budget, console.clock_ms())
 
 
 def _anchors(settings: ConsoleSettings) -> Anchors | None:

@@ -8,7 +8,6 @@ happens from then on. Of several consoles on one store, one at a time delivers.
 from __future__ import annotations
 
 import secrets
-import time
 import tomllib
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
@@ -19,10 +18,12 @@ from typing import Any
 from sqlalchemy import Connection, update
 from sqlalchemy.exc import IntegrityError
 
-from detector.console.acts import Acts, set_setting, setting_of
+from detector.console.acts import Acts
+from detector.console.service import wall_clock_ms
 from detector.errors import OptionError, StoreError
 from detector.sinks import Outbox, Sink
 from detector.store.console import ConsoleStore
+from detector.store.settings import set_setting, setting_of
 from detector.store.tables import setting
 from detector.telemetry import Telemetry
 
@@ -152,10 +153,6 @@ class Postman:
         self._outbox.turn()
 
 
-def _wall_clock_ms() -> int:
-    return time.time_ns() // 1_000_000
-
-
 @contextmanager
 def delivering(
     store: ConsoleStore, sinks: Sequence[Sink], public_url: str, telemetry: Telemetry
@@ -164,7 +161,7 @@ def delivering(
     if not sinks:
         yield
         return
-    acts, lease = Acts(store, public_url, _wall_clock_ms), Lease(store, _wall_clock_ms)
+    acts, lease = Acts(store, public_url, wall_clock_ms), Lease(store, wall_clock_ms)
     postman = Postman(acts, lease, sinks, telemetry)
     postman.start()
     try:

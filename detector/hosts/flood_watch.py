@@ -6,7 +6,7 @@ from datetime import datetime
 
 import orjson
 
-from detector.registry.guard import FloodGuard
+from detector.registry.guard import FLOOD, FloodGuard
 from detector.store import Store
 
 _LINES_AT_ONCE = 1_000
@@ -31,7 +31,7 @@ class FloodWatch:
     @property
     def sentence(self) -> str:
         """What an operator is told of a flood."""
-        most = f"{10 * self._budget:g} alerts"
+        most = f"{FLOOD * self._budget:g} alerts"
         return f"more than {most} within an hour of event time, ten times the day's budget"
 
     def is_flooded(self, artifact: str) -> bool:

@@ -7,8 +7,7 @@ from pathlib import Path
 from detector.artifact_model import check_model
 from detector.artifacts import Artifact, read_artifact
 from detector.registry import Registry
-
-PRODUCTION = "production"
+from detector.registry.ledger import PRODUCTION
 
 
 def learned(artifact: Path | None, registry: str | None) -> Artifact | None:

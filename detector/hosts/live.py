@@ -14,7 +14,7 @@ from dataclasses import dataclass
 from detector.errors import FencedError
 from detector.hosts.followers import Follower
 from detector.hosts.live_decode import Decoding
-from detector.hosts.live_models import Models, OneModel
+from detector.hosts.live_models import Models
 from detector.hosts.live_partition import (
     PartitionRun,
     Places,
@@ -34,7 +34,6 @@ from detector.kafka.ports import (
     StalledError,
 )
 from detector.kafka.records import Records
-from detector.plan import Plan
 from detector.store import Store
 from detector.telemetry import BatchReport, Telemetry
 
@@ -92,7 +91,7 @@ class Wiring:
         outbox: sinks, and the verdicts' way back, which follow the store.
         telemetry: counts and logs.
         owner: host and process, for people.
-        models: says which artifact decides, where that may change while the worker runs.
+        models: says which artifact decides; that may change while the worker runs.
     """
 
     join: Callable[[], Source]
@@ -101,7 +100,7 @@ class Wiring:
     outbox: Follower
     telemetry: Telemetry
     owner: str
-    models: Models | None = None
+    models: Models
 
 
 class Worker:
@@ -109,18 +108,15 @@ class Worker:
 
     Args:
         wiring: what it reads and writes.
-        plan: what decides.
         decoding: how records become events.
         timing: when to do what.
     """
 
-    def __init__(
-        self, wiring: Wiring, plan: Plan, decoding: Decoding, timing: Timing = Timing()
-    ) -> None:
+    def __init__(self, wiring: Wiring, decoding: Decoding, timing: Timing = Timing()) -> None:
         self._join, self._owner, self._timing = wiring.join, wiring.owner, timing
         self._store, self._publishers = wiring.store, wiring.publishers
         self._outbox, self._telemetry = wiring.outbox, wiring.telemetry
-        self._models, self._decoding = wiring.models or OneModel(plan), decoding
+        self._models, self._decoding = wiring.models, decoding
         self._runs: dict[Partition, PartitionRun] = {}
         self._progress: dict[Partition, _Progress] = {}
         self._wanted: set[Partition] = set()
@@ -171,8 +167,9 @@ class Worker:
         self._throttle()
         self._show()
         self._outbox.turn()
-        self._switch()
-        self._watch()
+        behind = self._source.lag()
+        self._switch(behind)
+        self._watch(behind)
 
     def drain(self) -> None:
         """Send and save what has been scored, unless another worker has it already."""
@@ -318,9 +315,8 @@ class Worker:
         self._progress[run.partition].saved_s = now_s
         self._telemetry.checkpoint(now_s - started_s)
 
-    def _switch(self) -> None:
+    def _switch(self, behind: Mapping[Partition, int]) -> None:
         """Let the artifact decide that should, partition by partition, at a checkpoint."""
-        behind = self._source.lag()
         for run in self._runs.values():
             if run.scored_until is None and run.partition in behind:
                 run.scored_until = run.position + behind[run.partition]
@@ -346,10 +342,9 @@ class Worker:
             for partition, position in behind.items():
                 self._progress[partition].shown = position
 
-    def _watch(self) -> None:
+    def _watch(self, behind: Mapping[Partition, int]) -> None:
         """Find a partition that has records and gets none, though everything looks healthy."""
         now_s = self._timing.clock_s()
-        behind = self._source.lag()
         for partition, run in self._runs.items():
             seen, lag = self._progress[partition], behind.get(partition, 0)
             self._telemetry.metrics.consumer_lag.labels(partition.topic, str(partition.number)).set(

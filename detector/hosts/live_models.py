@@ -11,20 +11,18 @@ from typing import Protocol, Self
 from detector.artifacts import Artifact
 from detector.errors import ArtifactError, DetectorError
 from detector.hosts.flood_watch import FloodWatch
-from detector.hosts.learned import PRODUCTION
 from detector.hosts.live_partition import PartitionRun
 from detector.hosts.live_shadow import Shadows
 from detector.hosts.models import now_text
 from detector.kafka.ports import NotReadyError
-from detector.plan import Plan
+from detector.plan import BUILTIN, Plan
 from detector.registry import Registry, Version
 from detector.registry.files import UnreadableError
 from detector.registry.guard import production, undo
-from detector.registry.ledger import PROMOTION, RAISES, ROLES, Ledger
+from detector.registry.ledger import PRODUCTION, PROMOTION, RAISES, ROLES, SHADOW, Ledger
 from detector.store import Store
 from detector.telemetry import Telemetry
 
-_BUILTIN = "builtin"
 _MAX_PLANS = 4  # production, the one before, and two while partitions switch
 _STOP_WITHIN_S = 5.0
 
@@ -182,7 +180,7 @@ class RoleModels:
         elif self._watch.is_flooded(version) and self._is_promoted(ledger):
             self._go_back(version, "flood", self._watch.sentence)
         if self._choice.role == PRODUCTION:
-            self._shadows.look(ledger.roles.get("shadow", ""), self._plan)
+            self._shadows.look(ledger.roles.get(SHADOW, ""), self._plan)
 
     def _first(self) -> Plan:
         choice = self._choice
@@ -241,7 +239,7 @@ class RoleModels:
         held = self._plans.get(digest)
         if held is not None:
             return held
-        if digest == _BUILTIN:
+        if digest == BUILTIN:
             return self._choice.plan_of(None)
         return self._keep(self._choice.registry.load(digest))
 

@@ -16,7 +16,7 @@ from pathlib import Path
 from detector.artifacts import Artifact
 from detector.errors import OptionError, PipelineError
 from detector.hosts.followers import Follower, Followers
-from detector.hosts.learned import PRODUCTION, learned
+from detector.hosts.learned import learned
 from detector.hosts.live import WAITING, Timing, Wiring, Worker
 from detector.hosts.live_decode import Decoding
 from detector.hosts.live_models import Choice, Models, OneModel, RoleModels
@@ -34,6 +34,7 @@ from detector.plan import Plan, build_plan
 from detector.policy import Policy, load_policy
 from detector.reference import load_reference
 from detector.registry import Registry
+from detector.registry.ledger import PRODUCTION
 from detector.sinks import Outbox, open_sinks
 from detector.store import Store, open_store
 from detector.store.verdicts import FOLLOWER
@@ -82,7 +83,7 @@ class Parts:
             owner=f"{socket.gethostname()}/{os.getpid()}",
             models=self.models,
         )
-        return Worker(wiring, self.models.wanted, self.decoding, timing)
+        return Worker(wiring, self.decoding, timing)
 
 
 def run_pipeline(path: Path) -> None:

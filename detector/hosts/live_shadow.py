@@ -21,6 +21,7 @@ from detector.errors import ArtifactError
 from detector.hosts.shadow import Comparison, Tally, compared
 from detector.plan import Plan
 from detector.registry import Registry
+from detector.registry.ledger import PRODUCTION
 from detector.renumber import renumbered
 from detector.telemetry import Telemetry
 
@@ -204,7 +205,7 @@ def live_comparison(registry: Registry, candidate: str) -> Comparison:
     Raises:
         ArtifactError: nothing has been written yet, or it cannot be read.
     """
-    production, tried = (registry.version_of(name) for name in ("production", candidate))
+    production, tried = (registry.version_of(name) for name in (PRODUCTION, candidate))
     folder = f"{_FOLDER}/{tried}/{production}"
     names = registry.files.names(folder)
     if not names:

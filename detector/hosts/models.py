@@ -18,11 +18,12 @@ from detector.hosts.events import decoded
 from detector.hosts.inputs import files_of
 from detector.hosts.shadow import Comparison, Shadow
 from detector.mapping import load_mapping
-from detector.plan import Plan, build_plan
+from detector.plan import BUILTIN, Plan, build_plan
 from detector.policy import load_policy
 from detector.reference import load_reference
 from detector.registry import Decision, Ledger, Registry
 from detector.registry.guard import undo
+from detector.registry.ledger import PRODUCTION, SHADOW
 
 _MAX_REPORT_BYTES = 100_000_000
 _SECOND_NS = 1_000_000_000
@@ -57,8 +58,8 @@ def shadow(options: ShadowOptions) -> Comparison:
     """
     registry = Registry(options.registry)
     candidate = registry.load(options.candidate).artifact
-    holds = registry.ledger().roles.get("production")
-    production = registry.load("production").artifact if holds else None
+    holds = registry.ledger().roles.get(PRODUCTION)
+    production = registry.load(PRODUCTION).artifact if holds else None
     policy, mapping = load_policy(options.policy), load_mapping(options.mapping)
     reference = load_reference(options.reference)
 
@@ -94,13 +95,13 @@ def promote(promotion: Promotion) -> Ledger:
     registry = Registry(promotion.registry)
     version = registry.load(promotion.version)
     ledger = registry.ledger()
-    before = ledger.roles.get("production", "")
+    before = ledger.roles.get(PRODUCTION, "")
     if promotion.approved_by in {"", promotion.by, str(version.record["made_by"])}:
         hint = "Name somebody who neither made nor promotes it"
         raise OptionError("is no second person", where="--approved-by", hint=hint)
     found = _comparison(promotion.comparison)
     compared = (found.candidate, found.production)
-    if compared != (version.name, before or "builtin"):
+    if compared != (version.name, before or BUILTIN):
         hint = "Run `detector shadow` with this version against production"
         where = str(promotion.comparison)
         raise OptionError("compares other versions", where=where, hint=hint)
@@ -111,7 +112,7 @@ def promote(promotion: Promotion) -> Ledger:
     return registry.decide(
         Decision(
             time=now_text(),
-            role="production",
+            role=PRODUCTION,
             version=version.name,
             before=before,
             by=promotion.by,
@@ -130,8 +131,8 @@ def try_version(url: str, version: str, by: str) -> str:
     """
     registry = Registry(url)
     name = registry.load(version).name if version else ""
-    before = registry.ledger().roles.get("shadow", "")
-    registry.decide(Decision(now_text(), "shadow", name, before, by))
+    before = registry.ledger().roles.get(SHADOW, "")
+    registry.decide(Decision(now_text(), SHADOW, name, before, by))
     return name
 
 
@@ -142,7 +143,7 @@ def rollback(url: str, by: str, reason: str) -> Decision:
         DetectorError: there is none, or it cannot be trusted.
     """
     registry = Registry(url)
-    previous = registry.ledger().previous("production")
+    previous = registry.ledger().previous(PRODUCTION)
     if previous:
         registry.load(previous)
     return undo(registry, now_text(), reason, by)

@@ -26,8 +26,7 @@ from detector.mapping import Mapping
 from detector.sinks import Outbox
 from detector.sinks.base import AlertFields, Report
 from detector.store import Arrival, Store
-from detector.store.address import is_postgresql, sqlite_path
-from detector.store.console import ConsoleStore, console_file
+from detector.store.console import ConsoleStore, has_console
 from detector.store.verdicts import FOLLOWER, Judgement, judgements, n_judgements
 from detector.telemetry import Telemetry
 
@@ -119,7 +118,7 @@ class _Verdicts:
 
     def _ask(self, question: Callable[[Connection], T], otherwise: T) -> T:
         """Read; tables that cannot be read now are counted, told and asked again."""
-        if not is_postgresql(self._url) and not console_file(sqlite_path(self._url)).is_file():
+        if not has_console(self._url):
             return otherwise
         try:
             if self._console is None:

@@ -7,11 +7,11 @@ from dataclasses import dataclass, field
 
 from detector.errors import ArtifactError
 from detector.registry.files import UnreadableError, UnwritableError
-from detector.registry.ledger import ROLLBACK, Decision
+from detector.registry.ledger import PRODUCTION, ROLLBACK, Decision
 from detector.registry.versions import Registry, Version
 
 _HOUR_NS = 3_600_000_000_000
-_FLOOD = 10.0  # times the daily budget within one hour
+FLOOD = 10.0  # times the daily budget within one hour
 
 
 @dataclass(slots=True)
@@ -34,7 +34,7 @@ class FloodGuard:
         newest = max(self._recent_ns)
         while self._recent_ns[0] <= newest - _HOUR_NS:
             self._recent_ns.popleft()
-        return len(self._recent_ns) > _FLOOD * self.budget_per_day
+        return len(self._recent_ns) > FLOOD * self.budget_per_day
 
 
 def production(registry: Registry, time: str) -> tuple[Version, str]:
@@ -52,14 +52,14 @@ def production(registry: Registry, time: str) -> tuple[Version, str]:
         ArtifactError: neither can be loaded; nothing was changed then.
     """
     try:
-        return registry.load("production"), ""
+        return registry.load(PRODUCTION), ""
     except UnreadableError:
         raise
     except ArtifactError as error:
         reason = str(error)
-    previous = registry.ledger().previous("production")
+    previous = registry.ledger().previous(PRODUCTION)
     if not previous:
-        raise ArtifactError("cannot be loaded", where="production", hint=reason)
+        raise ArtifactError("cannot be loaded", where=PRODUCTION, hint=reason)
     version = registry.load(previous)
     told = f"production goes back to {previous[:12]}: {reason}"
     try:
@@ -85,19 +85,19 @@ def undo(
         ArtifactError: there was none before, or another version is production by now.
     """
     ledger = registry.ledger()
-    if only not in {"", ledger.roles.get("production")}:
+    if only not in {"", ledger.roles.get(PRODUCTION)}:
         hint = "Nothing to undo"
         raise ArtifactError("is not production any more", where=only[:12], hint=hint)
-    previous = ledger.previous("production")
+    previous = ledger.previous(PRODUCTION)
     if not previous:
         hint = "Promote another version"
         what = "there is no version to go back to"
         raise ArtifactError(what, where=registry.files.url, hint=hint)
     decision = Decision(
         time=time,
-        role="production",
+        role=PRODUCTION,
         version=previous,
-        before=ledger.roles["production"],
+        before=ledger.roles[PRODUCTION],
         by=by,
         reason=reason,
         kind=ROLLBACK,

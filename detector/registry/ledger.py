@@ -13,7 +13,7 @@ from detector.errors import ArtifactError
 PROMOTION, ROLLBACK = "promotion", "rollback"
 RAISES = "raises while scoring"
 """How the reason of a rollback begins whose version cannot go on at all."""
-ROLES = ("production", "shadow")
+ROLES = PRODUCTION, SHADOW = ("production", "shadow")
 GATES = {
     "max_alerts_ratio": 2.0,
     "max_lost_known_incidents": 0.0,

@@ -115,7 +115,7 @@ def open_reader(url: str) -> ConsoleStore:
     Raises:
         OptionError, StoreError: as for ``ConsoleStore``.
     """
-    if not is_postgresql(url) and not console_file(sqlite_path(url)).is_file():
+    if not has_console(url):
         ConsoleStore(url).close()
     return ConsoleStore(url, reads_only=True)
 
@@ -156,6 +156,11 @@ def _own(file: Path) -> IO[str]:
         lock.close()
         raise
     return lock
+
+
+def has_console(url: str) -> bool:
+    """Tell whether a store has the console's tables; on SQLite they are a file of their own."""
+    return is_postgresql(url) or console_file(sqlite_path(url)).is_file()
 
 
 def console_file(path: Path) -> Path:

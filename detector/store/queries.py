@@ -157,7 +157,12 @@ def _rank(db: Connection, which: Filter, key: ColumnElement[Any]) -> ColumnEleme
 
 def count_alerts(db: Connection, which: Filter, at_most: int = 10_000) -> int:
     """Count alerts, ``at_most`` of them: one more than can be shown is "more"."""
-    some = _matching(db, which, select(literal(1))).limit(at_most).subquery()
+    return count_up_to(db, _matching(db, which, select(literal(1))), at_most)
+
+
+def count_up_to(db: Connection, query: Select[Any], at_most: int) -> int:
+    """Count what a query finds, and stop there."""
+    some = query.limit(at_most).subquery()
     return int(db.execute(select(func.count()).select_from(some)).scalar_one())
 
 

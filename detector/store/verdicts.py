@@ -5,8 +5,9 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any
 
-from sqlalchemy import Connection, Select, func, select
+from sqlalchemy import Connection, Select, select
 
+from detector.store.queries import count_up_to
 from detector.store.tables import episode, verdict
 
 FOLLOWER = "verdicts"
@@ -37,8 +38,7 @@ def judgements(db: Connection, stream: str, after: int, limit: int) -> list[Judg
 
 def n_judgements(db: Connection, stream: str, after: int, limit: int) -> int:
     """Count them, up to ``limit``."""
-    some = _of(select(verdict.c.number), stream, after).limit(limit).subquery()
-    return int(db.execute(select(func.count()).select_from(some)).scalar_one())
+    return count_up_to(db, _of(select(verdict.c.number), stream, after), limit)
 
 
 def _of(query: Select[Any], stream: str, after: int) -> Select[Any]:

@@ -14,6 +14,7 @@ from kafka import KafkaConsumer, TopicPartition
 
 from detector.hosts.live import WAITING, Timing, Wiring, Worker
 from detector.hosts.live_decode import Decoding
+from detector.hosts.live_models import OneModel
 from detector.kafka.ports import Publishers
 from detector.kafka.publisher import KafkaPublishers, Topics
 from detector.kafka.settings import KafkaSettings
@@ -63,8 +64,9 @@ class Stream:
             outbox=Outbox(store, [], telemetry),
             telemetry=telemetry,
             owner="test",
+            models=OneModel(self.plan),
         )
-        worker = Worker(wiring, self.plan, Decoding(load_mapping(None), 1_000_000), self.timing)
+        worker = Worker(wiring, Decoding(load_mapping(None), 1_000_000), self.timing)
         try:
             yield worker
         finally:
@@ -97,6 +99,26 @@ class Stream:
     def _position(self, store: Store, number: int) -> int:
         saved = store.last_checkpoint(f"{self.topic}/{number}")
         return -1 if saved is None else int(saved.facts["position"])
+
+
+@contextmanager
+def turning(worker: Worker) -> Iterator[list[BaseException]]:
+    """Let an opened worker run in a thread until the block is left; what ended it is listed."""
+    over, errors = threading.Event(), list[BaseException]()
+
+    def work() -> None:
+        try:
+            worker.run(over.is_set)
+        except BaseException as error:  # noqa: BLE001  the caller looks at it
+            errors.append(error)
+
+    thread = threading.Thread(target=work, daemon=True)
+    thread.start()
+    try:
+        yield errors
+    finally:
+        over.set()
+        thread.join(60)
 
 
 class Running:

@@ -12,6 +12,7 @@ from typing import Any, NamedTuple
 from detector.alerts import Alert
 from detector.hosts.live import Timing, Wiring, Worker
 from detector.hosts.live_decode import Decoding
+from detector.hosts.live_models import OneModel
 from detector.kafka.ports import DeadLetter, LostOwnershipError, Partition, Polled
 from detector.kafka.records import Records, lay_out
 from detector.plan import Plan
@@ -308,9 +309,9 @@ class Schedule:
             outbox=Outbox(self.store, [], TELEMETRY),
             telemetry=TELEMETRY,
             owner="simulated",
-            models=self.models,
+            models=self.models or OneModel(self.plan),
         )
-        return Worker(wiring, self.plan, self.decoding, timing), fuse
+        return Worker(wiring, self.decoding, timing), fuse
 
     def _replace(self, worker: Worker) -> tuple[Worker, Fuse]:
         """The group notices a death and goes on; another process is started."""

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import threading
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -33,6 +32,7 @@ from detector.registry.keys import read_private_key, write_key_pair
 from detector.registry.ledger import RAISES
 from detector.scoring.builtin import SERVICE_ROLE
 from tests.kafka.access import access_log, send
+from tests.kafka.running import turning
 from tests.kafka.test_switches import in_turn
 
 NewTopic = Callable[..., str]
@@ -89,23 +89,11 @@ class Bank:
     @contextmanager
     def running(self, *, may_fail: bool = False) -> Iterator[Parts]:
         """A worker in a thread, from start to stop."""
-        over, self.error = threading.Event(), None
         with opened(load_pipeline(self.path), self.settings) as parts:
             self.worker = parts.worker()
-
-            def work() -> None:
-                try:
-                    self.worker.run(over.is_set)
-                except BaseException as error:  # noqa: BLE001  raised below
-                    self.error = error
-
-            thread = threading.Thread(target=work, daemon=True)
-            thread.start()
-            try:
+            with turning(self.worker) as errors:
                 yield parts
-            finally:
-                over.set()
-                thread.join(60)
+        self.error = errors[0] if errors else None
         if self.error is not None and not may_fail:
             raise self.error
 

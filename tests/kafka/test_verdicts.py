@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import itertools
-import threading
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -26,6 +25,7 @@ from detector.store import open_store
 from detector.store.alert_queries import alert_by_id
 from detector.store.console import ConsoleStore
 from tests.kafka.access import POLICY, access_log, read_topic, send
+from tests.kafka.running import turning
 from tests.kafka.simulated import Record
 from tests.parts.kafka import KafkaCluster
 from tests.parts.postgresql import Server
@@ -52,23 +52,11 @@ class Bank:
     @contextmanager
     def running(self) -> Iterator[Parts]:
         """A worker in a thread, from start to stop."""
-        over, errors = threading.Event(), list[BaseException]()
-        with opened(load_pipeline(self.path), self.settings) as parts:
-            worker = parts.worker()
-
-            def work() -> None:
-                try:
-                    worker.run(over.is_set)
-                except BaseException as error:  # noqa: BLE001  raised below
-                    errors.append(error)
-
-            thread = threading.Thread(target=work, daemon=True)
-            thread.start()
-            try:
-                yield parts
-            finally:
-                over.set()
-                thread.join(60)
+        with (
+            opened(load_pipeline(self.path), self.settings) as parts,
+            turning(parts.worker()) as errors,
+        ):
+            yield parts
         assert not errors
 
     def judge(self, user: str, verdict: str) -> None:

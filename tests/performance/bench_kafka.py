@@ -36,6 +36,7 @@ from detector.columns import Lines
 from detector.decode import Bounds, decode_spans
 from detector.hosts.live import WAITING, Timing, Wiring, Worker
 from detector.hosts.live_decode import Decoding
+from detector.hosts.live_models import OneModel
 from detector.kafka.publisher import KafkaPublishers, Topics
 from detector.kafka.records import Records
 from detector.kafka.settings import KafkaSettings
@@ -306,8 +307,9 @@ class Bench:
             outbox=Outbox(store, [], telemetry),
             telemetry=telemetry,
             owner="bench",
+            models=OneModel(self.plan),
         )
-        worker = Worker(wiring, self.plan, Decoding(MAPPING, 1_000_000), Timing())
+        worker = Worker(wiring, Decoding(MAPPING, 1_000_000), Timing())
         try:
             yield worker
         finally:
